@@ -1,0 +1,10 @@
+/** Says what the tests in Node run on, and looks for a GPU once: on a machine without, every file would look again. */
+import { openGpu } from '../../src/platform/gpu.js';
+
+export default async function setup(): Promise<void> {
+  const gpu = await openGpu({ notice: () => {} });
+  const { cpu, device, driver } = gpu.facts;
+  await gpu.close();
+  console.log(`tests in Node compute on ${device} (${driver})`);
+  if (cpu && !process.env.VK_ICD_FILENAMES && !process.env.VK_DRIVER_FILES) process.env.SEGSORT_ADAPTER ||= 'cpu';
+}
