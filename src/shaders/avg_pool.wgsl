@@ -1,0 +1,42 @@
+// Average pooling over [N,H,W,C]: an invocation computes `run` neighbouring channels (or groups of four) of one
+// output pixel, over its window clipped to the image.
+alias V = f32;  // @param
+const COUNT_PAD: bool = false;  // @param
+
+struct Uniforms {
+  count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  sizeH: i32, sizeW: i32, strideH: i32, strideW: i32, padTop: i32, padLeft: i32,
+}
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> x: array<V>;
+@group(0) @binding(2) var<storage, read_write> y: array<V>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+  let index = (group.y * groups.x + group.x) * 64u + local;
+  if (index >= u.count) { return; }
+  let pixel = index / u.runs;
+  let firstChannel = (index - pixel * u.runs) * u.run;
+  let row = pixel / u.outWidth;
+  let image = row / u.outHeight;
+  let top = i32(row - image * u.outHeight) * u.strideH - u.padTop;
+  let left = i32(pixel - row * u.outWidth) * u.strideW - u.padLeft;
+  let h0 = u32(max(top, 0));
+  let w0 = u32(max(left, 0));
+  let h1 = u32(min(top + u.sizeH, i32(u.height)));
+  let w1 = u32(min(left + u.sizeW, i32(u.width)));
+  let area = select((h1 - h0) * (w1 - w0), u32(u.sizeH * u.sizeW), COUNT_PAD);
+  for (var c = firstChannel; c < min(firstChannel + u.run, u.channels); c++) {
+    let base = image * u.height * u.width * u.channels + c;
+    var sum = V();
+    for (var h = h0; h < h1; h++) {
+      var at = base + (h * u.width + w0) * u.channels;
+      for (var w = w0; w < w1; w++) {
+        sum += x[at];
+        at += u.channels;
+      }
+    }
+    y[pixel * u.channels + c] = sum / f32(area);
+  }
+}
