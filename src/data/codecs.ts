@@ -1,0 +1,47 @@
+/** Image files by their contents, whatever their names end in. */
+import { DataError } from './errors.js';
+import type { LabelImage, RgbImage } from './image.js';
+import { decodeJpeg, isJpeg, jpegSize } from './jpeg.js';
+import { decodeLabelPng, decodePng, isPng, pngSize } from './png.js';
+
+export * from './image.js';
+export { encodeJpeg } from './jpeg.js';
+export { encodeGreyPng, encodePalettePng, encodePng } from './png.js';
+
+/**
+ * Decodes a JPEG or PNG file to 8-bit RGB.
+ *
+ * @param file name for error messages
+ * @throws DataError naming the file where it is neither, truncated or broken
+ */
+export function decodeImage(bytes: Uint8Array, file: string): RgbImage {
+  if (isJpeg(bytes)) return decodeJpeg(bytes, file);
+  if (isPng(bytes)) return decodePng(bytes, file);
+  throw unknownFormat(bytes, file, 'images are read from JPEG and PNG');
+}
+
+/**
+ * Decodes a label PNG, grey or palette, of at most 8 bits, to class indices.
+ *
+ * @param file name for error messages
+ * @throws DataError naming the file where it is something else, truncated or broken
+ */
+export function decodeLabels(bytes: Uint8Array, file: string): LabelImage {
+  if (isPng(bytes)) return decodeLabelPng(bytes, file);
+  if (isJpeg(bytes))
+    throw new DataError(file, 'is a JPEG, whose compression changes labels; save them as grey or palette PNG');
+  throw unknownFormat(bytes, file, 'labels are read from PNG');
+}
+
+/** Width and height of an image file from its first bytes; null where those don't reach far enough. */
+export function imageSize(head: Uint8Array, file: string): { width: number; height: number } | null {
+  if (isJpeg(head)) return jpegSize(head);
+  if (isPng(head)) return pngSize(head);
+  throw unknownFormat(head, file, 'images are read from JPEG and PNG');
+}
+
+function unknownFormat(bytes: Uint8Array, file: string, expected: string): DataError {
+  if (bytes.length === 0) return new DataError(file, 'is empty');
+  const start = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  return new DataError(file, `starts with the bytes ${start}, which is no format known here; ${expected}`);
+}

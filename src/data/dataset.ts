@@ -1,0 +1,121 @@
+/** A list of images and labels in a folder (or on a server), opened one sample at a time. */
+import { FileError, type FileSource } from '../platform/files.js';
+import { imageSize } from './codecs.js';
+import { decodeSample, type PackedImage, type SampleFiles } from './decode.js';
+import { DataError } from './errors.js';
+import { type ImageList, type ListEntry, parseList } from './lists.js';
+
+export interface Sample extends PackedImage {
+  /** The image's path in the list. */
+  readonly name: string;
+}
+
+export interface ImageSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Enough for the header of a JPEG with an EXIF thumbnail; longer headers cost a second read. */
+const HEAD_BYTES = 65536;
+const CONCURRENT_READS = 16;
+
+export class Dataset {
+  readonly source: FileSource;
+  readonly list: ImageList;
+  #largest: Promise<ImageSize> | null = null;
+
+  constructor(source: FileSource, list: ImageList) {
+    if (list.entries.length === 0) throw new DataError(list.file, 'lists no images; each line is `image label`');
+    this.source = source;
+    this.list = list;
+  }
+
+  /** The data set of a list file inside the source. */
+  static async open(source: FileSource, listFile: string): Promise<Dataset> {
+    const text = new TextDecoder().decode(await source.read(listFile).catch(asDataError));
+    return new Dataset(source, parseList(text, listFile));
+  }
+
+  get length(): number {
+    return this.list.entries.length;
+  }
+
+  /** Image paths, as in the list. */
+  get names(): string[] {
+    return this.list.entries.map((entry) => entry.image);
+  }
+
+  /**
+   * Reads and decodes a sample.
+   *
+   * @throws DataError where a file is missing or broken, or image and label differ in size
+   */
+  async load(index: number): Promise<Sample> {
+    const files = await this.readFiles(index);
+    return { name: files.imageFile, ...decodeSample(files) };
+  }
+
+  /** Reads a sample's files without decoding them. */
+  async readFiles(index: number): Promise<SampleFiles> {
+    const entry = this.#entry(index);
+    const [image, label] = await Promise.all([
+      this.#read(entry.image, entry, 'image'),
+      entry.label === null ? null : this.#read(entry.label, entry, 'label'),
+    ]);
+    return { imageFile: entry.image, image, labelFile: entry.label, label };
+  }
+
+  /** Size of an image, from its header alone. */
+  async sizeOf(index: number): Promise<ImageSize> {
+    const entry = this.#entry(index);
+    const head = await this.source
+      .readHead(entry.image, HEAD_BYTES)
+      .catch((error) => this.#rethrow(error, entry, 'image'));
+    const size = imageSize(head, entry.image) ?? imageSize(await this.#read(entry.image, entry, 'image'), entry.image);
+    if (!size) throw new DataError(entry.image, 'truncated: it ends before its header gives a size');
+    return { width: size.width, height: size.height };
+  }
+
+  /** The largest height and the largest width of all images, from their headers; found once. */
+  largestSize(): Promise<ImageSize> {
+    this.#largest ??= this.#findLargest();
+    return this.#largest;
+  }
+
+  async #findLargest(): Promise<ImageSize> {
+    let width = 0;
+    let height = 0;
+    let next = 0;
+    const scan = async () => {
+      while (next < this.length) {
+        const size = await this.sizeOf(next++);
+        width = Math.max(width, size.width);
+        height = Math.max(height, size.height);
+      }
+    };
+    await Promise.all(Array.from({ length: CONCURRENT_READS }, scan));
+    return { width, height };
+  }
+
+  #entry(index: number): ListEntry {
+    const entry = this.list.entries[index];
+    if (!entry) throw new RangeError(`${this.list.file} has ${this.length} samples, none with index ${index}`);
+    return entry;
+  }
+
+  #read(path: string, entry: ListEntry, role: string): Promise<Uint8Array<ArrayBuffer>> {
+    return this.source.read(path).catch((error) => this.#rethrow(error, entry, role));
+  }
+
+  #rethrow(error: unknown, entry: ListEntry, role: string): never {
+    if (!(error instanceof FileError)) throw error;
+    throw new DataError(error.path, `${role} listed in line ${entry.line} of ${this.list.file}: ${error.reason}`, {
+      cause: error,
+    });
+  }
+}
+
+function asDataError(error: unknown): never {
+  if (!(error instanceof FileError)) throw error;
+  throw new DataError(error.path, error.reason, { cause: error });
+}

@@ -1,0 +1,114 @@
+/** Decoding on a pool of workers, or on the calling thread. */
+import { type StartWorker, startModuleWorker, type WorkerHandle } from '../platform/workers.js';
+import { decodeSample, type PackedImage, type SampleFiles } from './decode.js';
+import { DataError, messageOf } from './errors.js';
+
+export interface Decoder extends AsyncDisposable {
+  /** Decodes a sample. The bytes of its files are given away. */
+  decode(files: SampleFiles): Promise<PackedImage>;
+}
+
+interface DecodeRequest {
+  readonly id: number;
+  readonly files: SampleFiles;
+}
+
+type DecodeReply =
+  | { readonly id: number; readonly image: PackedImage }
+  | { readonly id: number; readonly error: { readonly file: string | null; readonly reason: string } };
+
+/** Starts the worker that lies beside the bundled library, as `decode_worker.js`. */
+export const startDecodeWorker: StartWorker = (events) =>
+  startModuleWorker(
+    new URL('./decode_worker.js', import.meta.url),
+    () => new Worker(new URL('./decode_worker.js', import.meta.url), { type: 'module' }),
+    events,
+  );
+
+/** What a worker does with a message. */
+export function answerDecodeRequest({ id, files }: DecodeRequest): { reply: DecodeReply; transfer: ArrayBuffer[] } {
+  try {
+    const image = decodeSample(files);
+    return { reply: { id, image }, transfer: [image.pixels.buffer] };
+  } catch (error) {
+    const { file, reason } = error instanceof DataError ? error : { file: files.imageFile, reason: messageOf(error) };
+    return { reply: { id, error: { file, reason } }, transfer: [] };
+  }
+}
+
+/** Decodes on the calling thread. */
+export function inlineDecoder(): Decoder {
+  return {
+    decode: async (files) => decodeSample(files),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+interface PoolWorker {
+  readonly handle: WorkerHandle;
+  readonly waiting: Map<number, { resolve(image: PackedImage): void; reject(error: Error): void }>;
+}
+
+/** Decodes on `count` workers; each sample goes to the one with the least to do. */
+export async function workerDecoder(count: number, start: StartWorker = startDecodeWorker): Promise<Decoder> {
+  const workers: PoolWorker[] = [];
+  let broken: DataError | null = null;
+  let nextId = 0;
+
+  const stop = async (reason: DataError) => {
+    broken ??= reason;
+    for (const { waiting } of workers) {
+      for (const { reject } of waiting.values()) reject(broken);
+      waiting.clear();
+    }
+    await Promise.all(workers.map(({ handle }) => handle.terminate()));
+  };
+
+  const add = async () => {
+    const waiting: PoolWorker['waiting'] = new Map();
+    const handle = await start({
+      message(data) {
+        const reply = data as DecodeReply;
+        const request = waiting.get(reply.id);
+        waiting.delete(reply.id);
+        if (waiting.size === 0) handle.keepAlive(false);
+        if ('image' in reply) request?.resolve(reply.image);
+        else request?.reject(new DataError(reply.error.file, reply.error.reason));
+      },
+      failure: (error) => {
+        void stop(new DataError(null, `a decoding worker failed: ${error.message}`, { cause: error }));
+      },
+    });
+    handle.keepAlive(false);
+    workers.push({ handle, waiting });
+  };
+  try {
+    await Promise.all(Array.from({ length: count }, add));
+  } catch (error) {
+    const failure = new DataError(null, `decoding workers cannot be started: ${messageOf(error)}`, { cause: error });
+    await stop(failure);
+    throw failure;
+  }
+
+  return {
+    decode(files) {
+      if (broken) return Promise.reject(broken);
+      const { handle, waiting } = workers.reduce((a, b) => (b.waiting.size < a.waiting.size ? b : a));
+      return new Promise((resolve, reject) => {
+        const id = nextId++;
+        const image = ownBytes(files.image);
+        const label = files.label && ownBytes(files.label);
+        waiting.set(id, { resolve, reject });
+        handle.keepAlive(true);
+        const request: DecodeRequest = { id, files: { ...files, image, label } };
+        handle.post(request, label ? [image.buffer, label.buffer] : [image.buffer]);
+      });
+    },
+    [Symbol.asyncDispose]: () => stop(new DataError(null, 'the decoder was disposed of')),
+  };
+}
+
+/** A transfer takes the whole buffer along, so bytes that are part of a larger one are copied first. */
+function ownBytes(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+}

@@ -1,0 +1,146 @@
+/** PNG in and out, in plain JavaScript, so that Node and every browser see the same pixels. */
+import { type DecodedPng, decode, encode } from 'fast-png';
+import { DataError, messageOf } from './errors.js';
+import { type LabelImage, type RgbImage, vocPalette } from './image.js';
+
+const MAX_PIXELS = 100e6;
+const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+const GREY = 0;
+const PALETTE = 3;
+const COLOUR_TYPES: Record<number, string> = { 0: 'grey', 2: 'RGB', 3: 'palette', 4: 'grey with alpha', 6: 'RGBA' };
+
+export function isPng(bytes: Uint8Array): boolean {
+  return SIGNATURE.every((byte, i) => bytes[i] === byte);
+}
+
+/**
+ * Decodes any PNG to 8-bit RGB: grey is copied to the three channels, palettes are looked up, 16-bit samples keep
+ * their high byte, alpha is dropped.
+ *
+ * @throws DataError naming the file where it is truncated or broken
+ */
+export function decodePng(bytes: Uint8Array, file: string): RgbImage {
+  const { png, header } = decodeAny(bytes, file);
+  const { width, height } = png;
+  const { samples, maximum } = samplesOf(png, header);
+  const data = new Uint8Array(width * height * 3);
+  if (header.colourType === PALETTE) {
+    for (let pixel = 0; pixel < width * height; pixel++) {
+      const colour = png.palette?.[samples[pixel]!];
+      if (!colour) throw new DataError(file, `palette index ${samples[pixel]} has no colour in the file's palette`);
+      for (let channel = 0; channel < 3; channel++) data[pixel * 3 + channel] = colour[channel]!;
+    }
+    return { width, height, data };
+  }
+  const toByte = maximum === 65535 ? (value: number) => value >> 8 : (value: number) => (value * 255) / maximum;
+  const colour = png.channels >= 3;
+  for (let pixel = 0; pixel < width * height; pixel++)
+    for (let channel = 0; channel < 3; channel++)
+      data[pixel * 3 + channel] = toByte(samples[pixel * png.channels + (colour ? channel : 0)]!);
+  return { width, height, data };
+}
+
+/**
+ * Decodes a label image: the grey values or palette indices themselves are the classes, at 1, 2, 4 or 8 bits.
+ *
+ * @throws DataError naming the file where it is broken, or holds colours instead of indices
+ */
+export function decodeLabelPng(bytes: Uint8Array, file: string): LabelImage {
+  const { png, header } = decodeAny(bytes, file);
+  if (header.colourType !== GREY && header.colourType !== PALETTE)
+    throw new DataError(
+      file,
+      `is ${COLOUR_TYPES[header.colourType]}, so its pixels are colours and not class indices; save labels as grey or ` +
+        'palette PNG of at most 8 bits whose pixel values are the classes (255 to ignore)',
+    );
+  if (header.depth > 8)
+    throw new DataError(
+      file,
+      `has ${header.depth}-bit labels; save them as 8-bit grey PNG (classes 0 to 254, 255 to ignore)`,
+    );
+  return { width: png.width, height: png.height, data: samplesOf(png, header).samples as Uint8Array };
+}
+
+export function encodePng(image: RgbImage): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(encode({ ...image, channels: 3, depth: 8 }));
+}
+
+/** An 8-bit grey PNG whose values are the class indices. */
+export function encodeGreyPng(labels: LabelImage): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(encode({ ...labels, channels: 1, depth: 8 }));
+}
+
+/** An 8-bit palette PNG whose indices are the classes, in VOC's colours unless told otherwise. */
+export function encodePalettePng(labels: LabelImage, palette: number[][] = vocPalette()): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(encode({ ...labels, channels: 1, depth: 8, palette }));
+}
+
+/** Width and height from the first bytes of a file; null if there are too few of them. */
+export function pngSize(head: Uint8Array): { width: number; height: number } | null {
+  return head.length < 33 ? null : readHeader(head);
+}
+
+interface PngHeader {
+  readonly width: number;
+  readonly height: number;
+  readonly depth: number;
+  readonly colourType: number;
+  readonly interlaced: boolean;
+}
+
+function readHeader(bytes: Uint8Array): PngHeader {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    width: view.getUint32(16),
+    height: view.getUint32(20),
+    depth: bytes[24]!,
+    colourType: bytes[25]!,
+    interlaced: bytes[28] !== 0,
+  };
+}
+
+function decodeAny(bytes: Uint8Array, file: string): { png: DecodedPng; header: PngHeader } {
+  if (!isComplete(bytes))
+    throw new DataError(file, `truncated PNG: its ${bytes.length} bytes end early; copy it again`);
+  const header = readHeader(bytes);
+  if (header.width * header.height > MAX_PIXELS)
+    throw new DataError(file, `is ${header.width}x${header.height}, more than ${MAX_PIXELS / 1e6} megapixels`);
+  if (header.interlaced && header.depth < 8)
+    throw new DataError(
+      file,
+      `is an interlaced ${header.depth}-bit PNG, which is not read; save it without interlacing`,
+    );
+  try {
+    return { png: decode(bytes, { checkCrc: true }), header };
+  } catch (error) {
+    throw new DataError(file, `broken or unsupported PNG: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Whether the chunks reach to the closing IEND. */
+function isComplete(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = SIGNATURE.length;
+  while (offset + 12 <= bytes.length) {
+    const isEnd = view.getUint32(offset + 4) === 0x49454e44;
+    offset += 12 + view.getUint32(offset);
+    if (isEnd) return offset <= bytes.length;
+  }
+  return false;
+}
+
+/** One array element a sample; below 8 bits the file packs several in a byte, each row starting a new byte. */
+function samplesOf(png: DecodedPng, header: PngHeader): { samples: Uint8Array | Uint16Array; maximum: number } {
+  const maximum = 2 ** header.depth - 1;
+  if (header.depth >= 8) return { samples: png.data as Uint8Array | Uint16Array, maximum };
+  const { width, height } = png;
+  const samples = new Uint8Array(width * height);
+  const perByte = 8 / header.depth;
+  const rowBytes = Math.ceil(width / perByte);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) {
+      const byte = png.data[y * rowBytes + Math.floor(x / perByte)]!;
+      samples[y * width + x] = (byte >> (8 - header.depth * ((x % perByte) + 1))) & maximum;
+    }
+  return { samples, maximum };
+}
