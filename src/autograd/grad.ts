@@ -1,0 +1,54 @@
+/** Reverse-mode differentiation of a trace: walks the tape backwards and appends the gradient's nodes to it. */
+import { currentGraph, describe, type Node, scalar, type Tensor, type TensorLike } from '../tensor/graph.js';
+import { add } from '../tensor/ops/elementwise.js';
+import { broadcastTo, zerosLike } from '../tensor/ops/shape.js';
+import { sameShape, showShape, sizeOf } from '../tensor/types.js';
+
+/**
+ * Gradients of a scalar `loss` with respect to each of `wrt`, in the same shapes. Zero where the loss does not
+ * depend on a value. Gradients are accumulated in a fixed order, so a step is repeatable bit for bit.
+ *
+ * Errors: the loss is not a scalar; an op on the way has no gradient (integer ops end a path silently, as the
+ * derivative of a label is zero everywhere).
+ */
+export function grad(loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
+  const graph = currentGraph();
+  if (sizeOf(loss.shape) !== 1) throw new Error(`grad: the loss must be a scalar, got ${showShape(loss.shape)}`);
+  const targets = wrt.map((value) => graph.use(value));
+  const needed = dependents(graph.nodes, targets, loss.node.id);
+
+  const grads = new Map<Tensor, Tensor>([[loss, broadcastTo(scalar(1), loss.shape)]]);
+  for (let id = loss.node.id; id >= 0; id--) {
+    const node = graph.nodes[id]!;
+    if (!node.op || !needed.has(node)) continue;
+    const outputGrads = node.outputs.map((output) => grads.get(output) ?? null);
+    if (outputGrads.every((gradient) => gradient === null)) continue;
+    if (!node.op.grad) throw new Error(`grad: ${describe(node.outputs[0]!)} has no gradient`);
+    const inputGrads = graph.inScope(`grad ${node.scope}`, () =>
+      node.op!.grad!({ inputs: node.inputs, outputs: node.outputs, grads: outputGrads, params: node.params }),
+    );
+    for (const [i, gradient] of inputGrads.entries()) {
+      const tensor = node.inputs[i]!;
+      if (!gradient || tensor.dtype !== 'f32' || !(needed.has(tensor.node) || targets.includes(tensor))) continue;
+      if (!sameShape(gradient.shape, tensor.shape))
+        throw new Error(
+          `grad: ${node.op.name} gave ${showShape(gradient.shape)} for its input ${i} of shape ${showShape(tensor.shape)}`,
+        );
+      const sum = grads.get(tensor);
+      grads.set(tensor, sum ? add(sum, gradient) : gradient);
+    }
+  }
+  return targets.map((target) => grads.get(target) ?? zerosLike(target));
+}
+
+/** Nodes up to `last` that depend on one of the targets. */
+function dependents(nodes: readonly Node[], targets: readonly Tensor[], last: number): Set<Node> {
+  const roots = new Set(targets);
+  const found = new Set<Node>();
+  for (let id = 0; id <= last; id++) {
+    const node = nodes[id]!;
+    if (node.inputs.some((input) => input.dtype === 'f32' && (roots.has(input) || found.has(input.node))))
+      found.add(node);
+  }
+  return found;
+}

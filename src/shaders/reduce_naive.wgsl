@@ -1,0 +1,23 @@
+// Reduces the middle axis of [outer, length, inner]: one invocation an output element.
+const MAX: bool = false;  // @param
+
+struct Uniforms { outer: u32, length: u32, inner: u32 }
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+  let index = (group.y * groups.x + group.x) * 64u + local;
+  if (index >= u.outer * u.inner) { return; }
+  let outer = index / u.inner;
+  var at = outer * u.length * u.inner + (index - outer * u.inner);
+  var result = select(0.0, x[at], MAX);
+  for (var r = 0u; r < u.length; r++) {
+    let value = x[at];
+    result = select(result + value, max(result, value), MAX);
+    at += u.inner;
+  }
+  y[index] = result;
+}

@@ -1,0 +1,133 @@
+/**
+ * What an op is: shape inference, a gradient written with other ops, a float64 reference, samples for the
+ * generic tests, and either a scalar WGSL expression (the planner fuses it) or kernels.
+ */
+import type { Tensor } from './graph.js';
+import type { NdArray, TensorType } from './types.js';
+
+export interface Op<P = any> {
+  readonly name: string;
+  /** Types of the outputs, or an error (see `OpError`) that names the op and what is wrong with the shapes. */
+  infer(inputs: readonly TensorType[], params: P): TensorType[];
+  /** Gradients of the inputs, written with other ops; null for an input that has none. Absent: not differentiable. */
+  grad?(context: GradContext<P>): (Tensor | null)[];
+  /** The op in plain float64: the readable specification, and what every kernel is tested against. */
+  reference(inputs: readonly NdArray[], params: P): NdArray[];
+  /** Inputs that feed every generic test: small, and covering odd sizes, edges and each kernel variant's `when`. */
+  samples(): Sample<P>[];
+  /**
+   * For elementwise ops: one WGSL expression over the inputs `a`, `b`, `c`, `d` (inputs 0 to 3), valid both for
+   * scalars and for 4-vectors. `F`, `I`, `U` and `B` name the float, signed, unsigned and bool types of the width
+   * in use, so constants are written `F(0.0)` and comparisons `select(F(0.0), a, b > F(0.0))`.
+   */
+  scalar?(params: P): string;
+  /** Variants, best first. The first whose `needs` the device has and whose `when` holds is taken. */
+  kernels?: readonly Kernel<P>[];
+  /** True for ops whose output 0 is input 0's bytes under another shape. They cost nothing. */
+  readonly alias?: boolean;
+  /** Floating-point operations, multiply and add counted separately. Default: one an output element. */
+  flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], params: P): number;
+}
+
+export interface GradContext<P> {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** Gradients of the outputs; null where nothing depends on that output. At least one is not null. */
+  readonly grads: readonly (Tensor | null)[];
+  readonly params: P;
+}
+
+export interface Sample<P> {
+  readonly name?: string;
+  readonly inputs: readonly NdArray[];
+  readonly params: P;
+  /** False where the op is not differentiable at this sample (ties, kinks). Default: checked if the op has `grad`. */
+  readonly checkGrad?: boolean;
+  /** Largest error allowed relative to the largest element of the output. Default 1e-5; integers must be exact. */
+  readonly tolerance?: number;
+}
+
+/** What a kernel variant may base its choices on. */
+export interface AdapterFacts {
+  /** True for a software adapter (SwiftShader): no workgroup memory, no barriers, large register tiles. */
+  readonly cpu: boolean;
+  readonly features: ReadonlySet<string>;
+  readonly limits: {
+    readonly maxComputeInvocationsPerWorkgroup: number;
+    readonly maxComputeWorkgroupStorageSize: number;
+    readonly maxComputeWorkgroupsPerDimension: number;
+    readonly maxStorageBufferBindingSize: number;
+    readonly maxStorageBuffersPerShaderStage: number;
+  };
+}
+
+export interface KernelContext<P> {
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
+  readonly params: P;
+  readonly adapter: AdapterFacts;
+}
+
+/** One way to compute an op: a short list of dispatches and copies, run in order. */
+export interface Kernel<P = any> {
+  readonly name: string;
+  /** Device features it cannot do without, such as `subgroups`. */
+  readonly needs?: readonly string[];
+  when?(context: KernelContext<P>): boolean;
+  /** Bytes of each scratch buffer, for variants of several passes. */
+  scratch?(context: KernelContext<P>): number[];
+  commands(context: KernelContext<P>): Command[];
+}
+
+export type Command = Dispatch | Copy;
+
+export interface Dispatch {
+  /** The text of a `.wgsl` file (imported as a string). Entry point: `main`. */
+  readonly source: string;
+  /** Replacements for the initialisers tagged `// @param` in the source. All of them must be known to it. */
+  readonly constants?: Readonly<Record<string, number | boolean | string>>;
+  /** Values for the members of the source's `struct Uniforms` (f32, i32, u32 only), by name; all must be given. */
+  readonly uniforms?: Readonly<Record<string, number>>;
+  /** Buffers for `@binding(1)`, `@binding(2)`, ... in this order. Binding 0 is `var<uniform> u: Uniforms`. */
+  readonly buffers: readonly BufferRef[];
+  /** Number of workgroups in x, y, z. */
+  readonly workgroups: readonly [number, number?, number?];
+}
+
+/** copyBufferToBuffer: offsets and length in bytes, multiples of 4. */
+export interface Copy {
+  readonly from: BufferRef;
+  readonly fromOffset: number;
+  readonly to: BufferRef;
+  readonly toOffset: number;
+  readonly bytes: number;
+}
+
+export interface BufferRef {
+  readonly kind: 'input' | 'output' | 'scratch';
+  readonly index: number;
+}
+
+export const input = (index: number): BufferRef => ({ kind: 'input', index });
+export const output = (index: number): BufferRef => ({ kind: 'output', index });
+export const scratch = (index: number): BufferRef => ({ kind: 'scratch', index });
+
+/** An error of shape inference: `conv2d: filter [3,3,64,128] expects 64 channels, input [2,84,84,32] has 32`. */
+export class OpError extends Error {
+  override readonly name = 'OpError';
+  constructor(op: string, message: string) {
+    super(`${op}: ${message}`);
+  }
+}
+
+/**
+ * Workgroups for `count` invocations of a kernel that computes its linear index as
+ * `(workgroup_id.y * num_workgroups.x + workgroup_id.x) * workgroupSize + local_invocation_index`
+ * and returns where that is out of range. Splits over y past the limit of 65,535 in x.
+ */
+export function linearGrid(count: number, workgroupSize: number): [number, number] {
+  const groups = Math.max(1, Math.ceil(count / workgroupSize));
+  if (groups <= 65535) return [groups, 1];
+  const y = Math.ceil(groups / 65535);
+  return [Math.ceil(groups / y), y];
+}

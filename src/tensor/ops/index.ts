@@ -1,0 +1,7 @@
+/** Every op, for the generic tests and for the list of kernels that `segsort doctor` prints. */
+import type { Op } from '../op.js';
+import { elementwiseOps } from './elementwise.js';
+import { reduceOps } from './reduce.js';
+import { shapeOps } from './shape.js';
+
+export const allOps: readonly Op[] = [...elementwiseOps, ...shapeOps, ...reduceOps];

@@ -1,0 +1,220 @@
+/**
+ * From a graph to a plan: which kernels run in which order, and where every value lies. A plan is plain data; it can
+ * be made and printed without a GPU. `executable.ts` turns it into buffers, pipelines and bind groups.
+ */
+import { fuse, fusedCommands } from './fuse.js';
+import { describe, type Graph, type Node, type Tensor } from './graph.js';
+import { assignSlots, type Lifetime } from './memory.js';
+import type { AdapterFacts, Command } from './op.js';
+import { type KernelOverrides, selectKernel } from './select.js';
+import { BYTES_PER_ELEMENT, type Shape, showShape, sizeOf } from './types.js';
+
+export interface PlanStep {
+  /** `block1/unit_1/conv1: conv2d`, or the fused ops joined with `+`. */
+  readonly label: string;
+  readonly op: string;
+  readonly variant: string;
+  /** The node (the last one, if fused) whose outputs are written. */
+  readonly node: Node;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly commands: readonly Command[];
+  readonly scratch: readonly number[];
+  readonly flops: number;
+  /** Bytes read and written if every operand moves once. */
+  readonly bytes: number;
+}
+
+/** Where a value lies: in a slot of the plan, or in a source (argument, resident, constant). */
+export type Place = { readonly slot: number } | { readonly source: Tensor };
+
+export interface Plan {
+  readonly graph: Graph;
+  readonly steps: readonly PlanStep[];
+  /** Bytes of each slot; every slot is a buffer of its own. */
+  readonly slots: readonly number[];
+  /** Place of a value (of the value an alias stands for). */
+  place(tensor: Tensor): Place;
+  /** Slot of scratch buffer `index` of step `step`. */
+  scratchSlot(step: number, index: number): number;
+  /** Largest sum of bytes that must be alive at the same time: a lower bound for any assignment of slots. */
+  readonly liveBytes: number;
+  /** Values the caller reads after a run. */
+  readonly results: readonly Tensor[];
+}
+
+/** Every buffer is rounded up to this, so that kernels may read whole 4-vectors. */
+export const BUFFER_GRANULE = 16;
+
+export function bytesOf(tensor: { readonly shape: Shape }): number {
+  return Math.ceil((sizeOf(tensor.shape) * BYTES_PER_ELEMENT) / BUFFER_GRANULE) * BUFFER_GRANULE;
+}
+
+/** The value an alias (reshape) stands for. */
+export function rootOf(tensor: Tensor): Tensor {
+  let root = tensor;
+  while (root.node.op?.alias) root = root.node.inputs[0]!;
+  return root;
+}
+
+/**
+ * Plans a trace. Neither `results` nor assigned values may be sources themselves (`Runtime` copies such values first),
+ * since an assignment would change them.
+ */
+export function makePlan(
+  graph: Graph,
+  results: readonly Tensor[],
+  adapter: AdapterFacts,
+  overrides: KernelOverrides = {},
+): Plan {
+  const kept = [...results, ...graph.assignments.map((assignment) => assignment.value)];
+  const live = liveNodes(kept);
+  const groups = fuse(graph, live, new Set(kept), adapter.limits);
+  const fusedAway = new Set<Node>();
+  for (const [id, group] of groups) for (const node of group.nodes) if (node.id !== id) fusedAway.add(node);
+
+  const steps: PlanStep[] = [];
+  for (const node of graph.nodes) {
+    if (!live.has(node) || !node.op || node.op.alias || fusedAway.has(node)) continue;
+    const group = groups.get(node.id);
+    if (group) {
+      const flops = group.nodes.length * sizeOf(group.output.shape);
+      const label = group.nodes.map((member) => member.op!.name).join('+');
+      steps.push(makeStep(node, label, 'fused', group.inputs, [group.output], fusedCommands(group), [], flops));
+    } else {
+      const context = { inputs: node.inputs, outputs: node.outputs, params: node.params, adapter };
+      const kernel = selectKernel(node.op, context, overrides);
+      const flops = node.op.flops?.(node.inputs, node.outputs, node.params) ?? sizeOf(node.outputs[0]!.shape);
+      steps.push(
+        makeStep(
+          node,
+          node.op.name,
+          kernel.name,
+          node.inputs,
+          node.outputs,
+          kernel.commands(context),
+          kernel.scratch?.(context) ?? [],
+          flops,
+        ),
+      );
+    }
+  }
+  return { graph, steps, results, ...placeValues(steps, kept, adapter) };
+}
+
+function makeStep(
+  node: Node,
+  op: string,
+  variant: string,
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+  commands: readonly Command[],
+  scratch: readonly number[],
+  flops: number,
+): PlanStep {
+  const bytes = [...inputs, ...outputs].reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+  const label = node.scope ? `${node.scope}: ${op}` : op;
+  return { label, op, variant, node, inputs, outputs, commands, scratch, flops, bytes };
+}
+
+function liveNodes(kept: readonly Tensor[]): Set<Node> {
+  const live = new Set<Node>();
+  const pending = kept.map((tensor) => tensor.node);
+  for (let node = pending.pop(); node; node = pending.pop()) {
+    if (live.has(node)) continue;
+    live.add(node);
+    for (const tensor of node.inputs) pending.push(tensor.node);
+  }
+  return live;
+}
+
+function placeValues(
+  steps: readonly PlanStep[],
+  kept: readonly Tensor[],
+  adapter: AdapterFacts,
+): Pick<Plan, 'slots' | 'place' | 'scratchSlot' | 'liveBytes'> {
+  const lifetimes: Lifetime[] = [];
+  const valueAt = new Map<Tensor, number>();
+  const scratchAt: number[][] = [];
+  for (const [at, step] of steps.entries()) {
+    for (const tensor of step.outputs) {
+      checkSize(tensor, adapter);
+      valueAt.set(tensor, lifetimes.length);
+      lifetimes.push({ bytes: bytesOf(tensor), from: at, to: at });
+    }
+    scratchAt.push(
+      step.scratch.map((bytes) => {
+        if (bytes > adapter.limits.maxStorageBufferBindingSize)
+          throw new Error(
+            `${step.label}:${step.variant} needs a scratch buffer of ${megabytes(bytes)}, over the adapter's limit`,
+          );
+        lifetimes.push({
+          bytes: Math.max(BUFFER_GRANULE, Math.ceil(bytes / BUFFER_GRANULE) * BUFFER_GRANULE),
+          from: at,
+          to: at,
+        });
+        return lifetimes.length - 1;
+      }),
+    );
+    for (const tensor of step.inputs) {
+      const value = valueAt.get(rootOf(tensor));
+      if (value !== undefined) lifetimes[value]!.to = at;
+    }
+  }
+  for (const tensor of kept) lifetimes[valueAt.get(rootOf(tensor))!]!.to = Number.POSITIVE_INFINITY;
+  const { slots, slotOf, liveBytes } = assignSlots(lifetimes);
+  return {
+    slots,
+    liveBytes,
+    place(tensor) {
+      const root = rootOf(tensor);
+      const value = valueAt.get(root);
+      return value === undefined ? { source: root } : { slot: slotOf[value]! };
+    },
+    scratchSlot: (step, index) => slotOf[scratchAt[step]![index]!]!,
+  };
+}
+
+function checkSize(tensor: Tensor, adapter: AdapterFacts): void {
+  const limit = adapter.limits.maxStorageBufferBindingSize;
+  if (bytesOf(tensor) > limit)
+    throw new Error(
+      `${describe(tensor)} takes ${megabytes(bytesOf(tensor))}, over this adapter's largest binding of ${megabytes(limit)}: use a smaller batch or crop`,
+    );
+}
+
+export function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 3 : 1)} MiB`;
+}
+
+/** The plan as a table: one line a step, with kernel, shapes, slot, bytes and FLOPs. */
+export function dumpPlan(plan: Plan): string {
+  const rows = plan.steps.map((step, index) => [
+    String(index),
+    step.label,
+    step.variant,
+    `${step.inputs.map((tensor) => showShape(tensor.shape)).join(' ')} -> ${step.outputs.map((tensor) => showShape(tensor.shape)).join(' ')}`,
+    step.outputs
+      .map((tensor) => {
+        const place = plan.place(tensor);
+        return 'slot' in place ? `#${place.slot}` : 'source';
+      })
+      .join(' '),
+    megabytes(step.bytes),
+    (step.flops / 1e6).toFixed(3),
+  ]);
+  const table = [['step', 'op', 'kernel', 'shapes', 'slot', 'bytes', 'MFLOP'], ...rows];
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
+  const lines = table.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+  const planned = plan.slots.reduce((sum, bytes) => sum + bytes, 0);
+  const flops = plan.steps.reduce((sum, step) => sum + step.flops, 0);
+  lines.push(
+    `${plan.steps.length} steps, ${(flops / 1e9).toFixed(3)} GFLOP, ${plan.slots.length} slots of ${megabytes(planned)} in all (at least ${megabytes(plan.liveBytes)} must be alive at once)`,
+  );
+  return lines.join('\n');
+}

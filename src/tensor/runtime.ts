@@ -1,0 +1,319 @@
+/**
+ * The runtime: holds the device, makes residents, compiles step functions and runs them. There is no eager mode;
+ * `evaluate` compiles and runs a function once.
+ */
+import { buildExecutable, type Executable } from './executable.js';
+import { Graph, type ResidentLike, Tensor, traceInto } from './graph.js';
+import type { AdapterFacts } from './op.js';
+import { broadcastToOp } from './ops/shape.js';
+import { PipelineCache } from './pipelines.js';
+import { bytesOf, dumpPlan, makePlan, megabytes, rootOf } from './plan.js';
+import { createStorage, profile, readRange, replay, replayChecked, type StepTime } from './replay.js';
+import { FlatGroup, flatLayout, Resident } from './resident.js';
+import type { KernelOverrides } from './select.js';
+import { type HostTensor, type Shape, sameShape, showShape, sizeOf, type TensorType } from './types.js';
+
+/** What a step function may return: one tensor, or a record of them. */
+export type Returned = Tensor | Readonly<Record<string, Tensor>>;
+/** The same structure with handles to the values. */
+export type Results<R> = R extends Tensor ? Result : { readonly [K in keyof R]: Result };
+
+export type Argument = HostTensor | Resident;
+
+/** What the runtime needs of an open GPU (see `openGpu`). */
+export interface RuntimeGpu {
+  readonly device: GPUDevice;
+  readonly facts: AdapterFacts;
+}
+
+export interface RuntimeOptions {
+  /** Kernel variants by op, `{ matmul: 'naive' }`. */
+  readonly kernels?: KernelOverrides;
+}
+
+export class DeviceLostError extends Error {
+  override readonly name = 'DeviceLostError';
+}
+
+export class Runtime {
+  readonly device: GPUDevice;
+  readonly facts: AdapterFacts;
+  readonly kernels: KernelOverrides;
+  readonly #pipelines: PipelineCache;
+  #failure: Error | null = null;
+
+  constructor(gpu: RuntimeGpu, options: RuntimeOptions = {}) {
+    this.device = gpu.device;
+    this.facts = gpu.facts;
+    this.kernels = options.kernels ?? {};
+    this.#pipelines = new PipelineCache(gpu.device);
+    this.device.addEventListener('uncapturederror', (event) => {
+      event.preventDefault();
+      this.#failure ??= new Error(`WebGPU error: ${event.error.message}`);
+    });
+    void this.device.lost.then(({ reason, message }) => {
+      this.#failure ??= new DeviceLostError(
+        `the GPU device was lost (${reason || 'unknown reason'}: ${message}); resume from the last checkpoint`,
+      );
+    });
+  }
+
+  /** Throws what went wrong on the GPU since the last call, if anything. */
+  check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** A value on the GPU that outlives steps; zeros if no value is given. */
+  resident(name: string, value: HostTensor | TensorType): Resident {
+    this.check();
+    const bytes = bytesOf(value);
+    const limit = Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize);
+    if (bytes > limit)
+      throw new Error(
+        `${name} ${value.dtype}${showShape(value.shape)} takes ${megabytes(bytes)}, over this adapter's limit of ${megabytes(limit)}`,
+      );
+    const resident = new Resident(name, value, createStorage(this.device, name, bytes));
+    if ('data' in value) this.write(resident, value);
+    return resident;
+  }
+
+  /** Residents of one dtype in one flat buffer, all zero. */
+  flatGroup(name: string, entries: readonly { readonly name: string; readonly shape: Shape }[]): FlatGroup {
+    const layout = flatLayout(entries.map(({ shape }) => sizeOf(shape)));
+    const flat = this.resident(name, { shape: [layout.length], dtype: 'f32' });
+    return new FlatGroup(flat, layout, entries);
+  }
+
+  write(resident: Resident, value: HostTensor): void {
+    if (!sameShape(resident.shape, value.shape) || resident.dtype !== value.dtype)
+      throw new Error(
+        `${resident.name} is ${resident.dtype}${showShape(resident.shape)}, the value written is ${value.dtype}${showShape(value.shape)}`,
+      );
+    this.device.queue.writeBuffer(resident.buffer, resident.offset, value.data);
+  }
+
+  /** Reads a resident back. Waits for the steps submitted before. */
+  async read(resident: Resident): Promise<HostTensor> {
+    const { shape, dtype, buffer, offset, bytes } = resident;
+    return hostTensorFrom(await this.#readBytes({ buffer, offset, bytes }), { shape, dtype });
+  }
+
+  async #readBytes(range: { buffer: GPUBuffer; offset: number; bytes: number }): Promise<ArrayBuffer> {
+    this.check();
+    try {
+      const bytes = await readRange(this.device, range);
+      this.check();
+      return bytes;
+    } catch (error) {
+      // A lost device rejects the mapping first; give its reason a turn to arrive.
+      await new Promise((resolve) => setTimeout(resolve));
+      this.check();
+      throw error;
+    }
+  }
+
+  /**
+   * Compiles a step function. It is traced at the first call with arguments of given shapes and dtypes; later calls
+   * replay the plan. `name` appears in errors.
+   */
+  compile<R extends Returned>(step: (...args: Tensor[]) => R, name = step.name || 'step'): CompiledStep<R> {
+    return new CompiledStep(this, this.#pipelines, step, name, (range) => this.#readBytes(range));
+  }
+
+  /** Runs a function once and reads its result: for exploring, and for tests. */
+  async evaluate<R extends Returned>(
+    body: () => R,
+  ): Promise<R extends Tensor ? HostTensor : { [K in keyof R]: HostTensor }> {
+    const step = this.compile<R>(body, 'evaluate');
+    try {
+      const results = await step.run();
+      if (results instanceof Result) return (await results.read()) as any;
+      const values: Record<string, HostTensor> = {};
+      for (const [key, result] of Object.entries(results as Record<string, Result>)) values[key] = await result.read();
+      return values as any;
+    } finally {
+      step[Symbol.dispose]();
+    }
+  }
+}
+
+/** A value that a run left on the GPU; it must be read before the next run of the same step. */
+export class Result {
+  readonly shape: Shape;
+  readonly dtype: HostTensor['dtype'];
+  readonly #read: () => Promise<HostTensor>;
+
+  constructor(type: TensorType, read: () => Promise<HostTensor>) {
+    this.shape = type.shape;
+    this.dtype = type.dtype;
+    this.#read = read;
+  }
+
+  read(): Promise<HostTensor> {
+    return this.#read();
+  }
+
+  /** Reads a scalar. */
+  async scalar(): Promise<number> {
+    if (sizeOf(this.shape) !== 1) throw new Error(`${showShape(this.shape)} is not a scalar`);
+    return (await this.#read()).data[0]!;
+  }
+}
+
+interface Compiled {
+  readonly executable: Executable;
+  readonly structure: Returned;
+}
+
+export class CompiledStep<R extends Returned> implements Disposable {
+  readonly #runtime: Runtime;
+  readonly #pipelines: PipelineCache;
+  readonly #step: (...args: Tensor[]) => R;
+  readonly #name: string;
+  readonly #readBytes: (range: { buffer: GPUBuffer; offset: number; bytes: number }) => Promise<ArrayBuffer>;
+  readonly #plans = new Map<string, Promise<Compiled>>();
+  #runs = 0;
+
+  constructor(
+    runtime: Runtime,
+    pipelines: PipelineCache,
+    step: (...args: Tensor[]) => R,
+    name: string,
+    readBytes: (range: { buffer: GPUBuffer; offset: number; bytes: number }) => Promise<ArrayBuffer>,
+  ) {
+    this.#runtime = runtime;
+    this.#pipelines = pipelines;
+    this.#step = step;
+    this.#name = name;
+    this.#readBytes = readBytes;
+  }
+
+  /** Runs the step. The promise resolves when the work is submitted, not when it is done. */
+  async run(...args: Argument[]): Promise<Results<R>> {
+    const compiled = await this.#prepare(args);
+    replay(this.#runtime.device, compiled.executable);
+    return this.#results(compiled);
+  }
+
+  /** Like `run`, stopping with a `NonFiniteError` at the first op that produces NaN or infinity. Slow. */
+  async runChecked(...args: Argument[]): Promise<Results<R>> {
+    const compiled = await this.#prepare(args);
+    await replayChecked(this.#runtime.device, compiled.executable);
+    return this.#results(compiled);
+  }
+
+  /** Runs the step once with a time for every kernel. */
+  async profile(...args: Argument[]): Promise<StepTime[]> {
+    const { executable } = await this.#prepare(args);
+    return profile(this.#runtime.device, executable);
+  }
+
+  /** The plan for these arguments, as a table. */
+  async describe(...args: (TensorType | Resident)[]): Promise<string> {
+    return dumpPlan((await this.#compiled(args)).executable.plan);
+  }
+
+  /** The plan for these arguments. */
+  async plan(...args: (TensorType | Resident)[]) {
+    return (await this.#compiled(args)).executable.plan;
+  }
+
+  async #prepare(args: readonly Argument[]): Promise<Compiled> {
+    this.#runtime.check();
+    const compiled = await this.#compiled(args);
+    this.#runs++;
+    for (const [index, range] of compiled.executable.argumentBuffers)
+      this.#runtime.device.queue.writeBuffer(range.buffer, 0, (args[index] as HostTensor).data);
+    return compiled;
+  }
+
+  #compiled(args: readonly (TensorType | Resident)[]): Promise<Compiled> {
+    const key = args
+      .map((arg) => (arg instanceof Resident ? `resident ${residentId(arg)}` : `${arg.dtype}${showShape(arg.shape)}`))
+      .join(' ');
+    let compiled = this.#plans.get(key);
+    if (!compiled) {
+      compiled = this.#build(args);
+      this.#plans.set(key, compiled);
+      // A failed build may be tried again, for instance after other memory was freed.
+      compiled.catch(() => this.#plans.delete(key));
+    }
+    return compiled;
+  }
+
+  async #build(args: readonly (TensorType | Resident)[]): Promise<Compiled> {
+    const { graph, structure, results } = traceStep(this.#step, args);
+    const plan = makePlan(graph, results, this.#runtime.facts, this.#runtime.kernels);
+    try {
+      const executable = await buildExecutable(this.#runtime.device, this.#pipelines, plan);
+      return { executable, structure };
+    } catch (error) {
+      throw new Error(`${this.#name}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  #results({ executable, structure }: Compiled): Results<R> {
+    const run = this.#runs;
+    const result = (tensor: Tensor) =>
+      new Result(tensor, async () => {
+        if (this.#runs !== run) throw new Error(`${this.#name} has run again: read its results before the next run`);
+        return hostTensorFrom(await this.#readBytes(executable.range(tensor)), tensor);
+      });
+    if (structure instanceof Tensor) return result(structure) as Results<R>;
+    return Object.fromEntries(Object.entries(structure).map(([key, tensor]) => [key, result(tensor)])) as Results<R>;
+  }
+
+  [Symbol.dispose](): void {
+    for (const compiled of this.#plans.values())
+      void compiled.then(
+        ({ executable }) => executable.destroy(),
+        () => {},
+      );
+    this.#plans.clear();
+  }
+}
+
+const residentIds = new WeakMap<ResidentLike, number>();
+let nextResidentId = 0;
+function residentId(resident: Resident): number {
+  let id = residentIds.get(resident);
+  if (id === undefined) residentIds.set(resident, (id = nextResidentId++));
+  return id;
+}
+
+function hostTensorFrom(bytes: ArrayBuffer, { shape, dtype }: TensorType): HostTensor {
+  const size = sizeOf(shape);
+  if (dtype === 'f32') return { shape, dtype, data: new Float32Array(bytes, 0, size) };
+  if (dtype === 'i32') return { shape, dtype, data: new Int32Array(bytes, 0, size) };
+  return { shape, dtype, data: new Uint32Array(bytes, 0, size) };
+}
+
+export interface Trace {
+  readonly graph: Graph;
+  readonly structure: Returned;
+  readonly results: readonly Tensor[];
+}
+
+/** Traces a step function. Needs no GPU. */
+export function traceStep(step: (...args: Tensor[]) => Returned, args: readonly (TensorType | Resident)[]): Trace {
+  const graph = new Graph();
+  return traceInto(graph, () => {
+    const tensors = args.map((arg, index) =>
+      arg instanceof Resident ? graph.resident(arg) : graph.argument(index, arg),
+    );
+    const returned = step(...tensors);
+    const own = (tensor: Tensor): Tensor => {
+      const used = graph.use(tensor);
+      // What is a source itself would change under an assignment at the end of the step: it gets a copy.
+      return rootOf(used).node.source ? graph.apply(broadcastToOp, [used], { shape: used.shape })[0]! : used;
+    };
+    const structure: Returned =
+      returned instanceof Tensor
+        ? own(returned)
+        : Object.fromEntries(Object.entries(returned).map(([key, tensor]) => [key, own(tensor)]));
+    for (const [index, { resident, value }] of graph.assignments.entries())
+      graph.assignments[index] = { resident, value: own(value) };
+    const results = structure instanceof Tensor ? [structure] : Object.values(structure);
+    return { graph, structure, results };
+  });
+}
