@@ -1,0 +1,89 @@
+/** Ops that only move elements: slice, pad, concat and transpose, of any dtype and up to five axes. */
+import { apply1, currentGraph, type Tensor, type TensorLike } from '../graph.js';
+import { type Op, OpError } from '../op.js';
+import { type NdArray, sameShape, showShape, sizeOf, stridesOf, type TensorType } from '../types.js';
+import { sampleIntegers, sampleValues } from './sample_values.js';
+import { padOp, slice, sliceOp } from './slice.js';
+import { boxOf, checkRank, copyBox, copyKernels } from './strided_copy.js';
+import { transposeOp } from './transpose.js';
+
+export { pad, padOp, slice, sliceOp } from './slice.js';
+export { transpose, transposeOp } from './transpose.js';
+
+export interface Concat {
+  readonly axis: number;
+}
+
+export const concatOp: Op<Concat> = {
+  name: 'concat',
+  infer(xs, { axis }) {
+    const [first] = xs;
+    if (!first) throw new OpError('concat', 'expects at least one input');
+    checkRank('concat', first);
+    const others = ({ shape }: TensorType) => shape.map((extent, i) => (i === axis ? 0 : extent));
+    const alike = (x: TensorType) => x.dtype === first.dtype && sameShape(others(x), others(first));
+    if (!(axis >= 0 && axis < first.shape.length) || !xs.every(alike))
+      throw new OpError(
+        'concat',
+        `inputs ${xs.map((x) => x.dtype + showShape(x.shape)).join(', ')} must be of one dtype and differ only in axis ${axis}`,
+      );
+    const shape = first.shape.map((extent, i) =>
+      i === axis ? xs.reduce((sum, x) => sum + x.shape[axis]!, 0) : extent,
+    );
+    return [{ shape, dtype: first.dtype }];
+  },
+  grad({ inputs, grads, params: { axis } }) {
+    let start = 0;
+    return inputs.map(({ shape, dtype }) => {
+      const begin = shape.map((_, i) => (i === axis ? start : 0));
+      start += shape[axis]!;
+      return dtype === 'f32' ? slice(grads[0]!, begin, shape) : null;
+    });
+  },
+  reference(xs, params): NdArray[] {
+    const [{ shape, dtype }] = this.infer(xs, params) as [TensorType];
+    const targets = stridesOf(shape);
+    const data = new Float64Array(sizeOf(shape));
+    let start = 0;
+    for (const x of xs) {
+      copyBox(x.shape, x.data, stridesOf(x.shape), 0, data, targets, start);
+      start += x.shape[params.axis]! * targets[params.axis]!;
+    }
+    return [{ shape, dtype, data }];
+  },
+  samples: () => [
+    { inputs: [sampleValues([2, 3], 0), sampleValues([1, 3], 1), sampleValues([4, 3], 2)], params: { axis: 0 } },
+    { inputs: [sampleValues([2, 3, 3, 8], 0), sampleValues([2, 3, 3, 4], 1)], params: { axis: 3 } },
+    {
+      inputs: [sampleValues([2, 3, 2], 0), sampleValues([2, 3, 5], 1), sampleValues([2, 3, 1], 2)],
+      params: { axis: 2 },
+    },
+    {
+      inputs: [sampleIntegers([3, 2, 4], -5, 5, 0), sampleIntegers([3, 1, 4], -5, 5, 1)],
+      params: { axis: 1 },
+      checkGrad: false,
+    },
+  ],
+  kernels: copyKernels((xs, { axis }) => {
+    const shape = xs[0]!.shape.map((extent, i) =>
+      i === axis ? xs.reduce((sum, x) => sum + x.shape[axis]!, 0) : extent,
+    );
+    const targets = stridesOf(shape);
+    let start = 0;
+    return xs.map((x) => {
+      const box = boxOf(x.shape, stridesOf(x.shape), targets, 0, start * targets[axis]!);
+      start += x.shape[axis]!;
+      return box;
+    });
+  }),
+  flops: () => 0,
+};
+
+/** The inputs one after another along `axis` (negative: counted from the last). */
+export function concat(xs: readonly TensorLike[], axis: number): Tensor {
+  const [first] = xs;
+  if (first && xs.length === 1) return currentGraph().use(first);
+  return apply1(concatOp, xs, { axis: axis < 0 ? axis + (first?.shape.length ?? 0) : axis });
+}
+
+export const layoutOps: Op[] = [sliceOp, padOp, concatOp, transposeOp];
