@@ -1,5 +1,5 @@
-/** JPEG in and out, in plain JavaScript, so that Node and every browser see the same pixels. */
-import { decode, encode } from 'jpeg-js';
+/** Reading JPEG, in plain JavaScript, so that Node and every browser see the same pixels. */
+import { decode } from 'jpeg-js';
 import { DataError, messageOf } from './errors.js';
 import type { RgbImage } from './image.js';
 
@@ -34,20 +34,6 @@ export function decodeJpeg(bytes: Uint8Array, file: string): RgbImage {
   } catch (error) {
     throw new DataError(file, `broken or unsupported JPEG: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/** Encodes at the given quality (1 to 100), without chroma subsampling. */
-export function encodeJpeg(image: RgbImage, quality = 90): Uint8Array<ArrayBuffer> {
-  const pixels = image.width * image.height;
-  const rgba = new Uint8Array(pixels * 4);
-  for (let pixel = 0; pixel < pixels; pixel++) {
-    rgba.set(image.data.subarray(pixel * 3, pixel * 3 + 3), pixel * 4);
-    rgba[pixel * 4 + 3] = 255;
-  }
-  return withBuffer(() => {
-    const { data } = encode({ width: image.width, height: image.height, data: rgba }, quality);
-    return new Uint8Array(data);
-  });
 }
 
 /** Width and height from the first bytes of a file; null if the header reaches beyond them. */
@@ -116,16 +102,4 @@ function* segments(bytes: Uint8Array): Generator<{ marker: number; body: Uint8Ar
 
 function text(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
-}
-
-/** The encoder ends in `Buffer.from(bytes)`, which browsers lack: lends it one for the length of the call. */
-function withBuffer<R>(body: () => R): R {
-  const scope = globalThis as { Buffer?: unknown };
-  if (scope.Buffer !== undefined) return body();
-  scope.Buffer = { from: (bytes: ArrayLike<number>) => Uint8Array.from(bytes) };
-  try {
-    return body();
-  } finally {
-    delete scope.Buffer;
-  }
 }

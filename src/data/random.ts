@@ -5,7 +5,7 @@
  */
 
 /** What numbers are drawn for. Two streams of the same seed never share a number. */
-export const STREAM = { order: 1, placement: 2, scene: 3, texture: 4 } as const;
+export const STREAM = { order: 1, placement: 2, scene: 3, texture: 4, parameter: 5 } as const;
 
 export interface RandomAddress {
   /** A non-negative integer below 2^53. */
@@ -20,7 +20,7 @@ export interface RandomAddress {
 export class Random {
   readonly #key: [number, number];
   readonly #counter: [number, number, number, number];
-  #block: Uint32Array = new Uint32Array(4);
+  readonly #block = new Uint32Array(4);
   #used = 4;
 
   constructor({ seed, stream, step = 0, index = 0 }: RandomAddress) {
@@ -33,7 +33,7 @@ export class Random {
   /** An integer in [0, 2^32). */
   uint32(): number {
     if (this.#used === 4) {
-      this.#block = philox(this.#counter, this.#key);
+      philox(this.#counter, this.#key, this.#block);
       this.#counter[0]++;
       this.#used = 0;
     }
@@ -84,7 +84,7 @@ export class Random {
 }
 
 /** One block of Philox-4x32 with 10 rounds: four 32-bit numbers from a 128-bit counter and a 64-bit key. */
-export function philox(counter: readonly number[], key: readonly number[]): Uint32Array<ArrayBuffer> {
+export function philox(counter: readonly number[], key: readonly number[], block: Uint32Array): void {
   let [c0, c1, c2, c3] = counter as [number, number, number, number];
   let [k0, k1] = key as [number, number];
   for (let round = 0; round < 10; round++) {
@@ -99,7 +99,10 @@ export function philox(counter: readonly number[], key: readonly number[]): Uint
     k0 = (k0 + 0x9e3779b9) | 0;
     k1 = (k1 + 0xbb67ae85) | 0;
   }
-  return Uint32Array.of(c0, c1, c2, c3);
+  block[0] = c0;
+  block[1] = c1;
+  block[2] = c2;
+  block[3] = c3;
 }
 
 /** The upper 32 bits of the product of two unsigned 32-bit numbers, from products of 16-bit halves. */

