@@ -65,7 +65,7 @@ function countConsumers(live: ReadonlySet<Node>): Map<Tensor, number> {
   return counts;
 }
 
-const LETTERS = ['a', 'b', 'c', 'd'];
+const LETTERS = ['a', 'b', 'c', 'd', 'e'];
 const WIDE: Record<DType, string> = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' };
 
 /**
@@ -112,7 +112,7 @@ export function fusedCommands(group: FusedGroup): Command[] {
   const names = new Map(group.inputs.map((tensor, i) => [tensor, `v${i}`]));
   const body = group.nodes.map((node, i) => {
     const name = `t${i}`;
-    const expression = node.op!.scalar!(node.params).replace(/\b[abcd]\b/g, (letter) => {
+    const expression = node.op!.scalar!(node.params).replace(/\b[a-e]\b/g, (letter) => {
       return names.get(node.inputs[LETTERS.indexOf(letter)]!)!;
     });
     names.set(node.outputs[0]!, name);

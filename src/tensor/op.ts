@@ -16,7 +16,7 @@ export interface Op<P = any> {
   /** Inputs that feed every generic test: small, and covering odd sizes, edges and each kernel variant's `when`. */
   samples(): Sample<P>[];
   /**
-   * For elementwise ops: one WGSL expression over the inputs `a`, `b`, `c`, `d` (inputs 0 to 3), valid both for
+   * For elementwise ops: one WGSL expression over the inputs `a` to `e` (inputs 0 to 4), valid both for
    * scalars and for 4-vectors. `F`, `I`, `U` and `B` name the float, signed, unsigned and bool types of the width
    * in use, so constants are written `F(0.0)` and comparisons `select(F(0.0), a, b > F(0.0))`.
    */

@@ -1,42 +1,71 @@
 /** Values that stay on the GPU between steps: parameters, optimiser state, running statistics, memory banks. */
 import type { ResidentLike } from './graph.js';
-import { BYTES_PER_ELEMENT, type DType, type Shape, sizeOf, type TensorType } from './types.js';
+import { BYTES_PER_ELEMENT, type DType, type Shape, showShape, sizeOf, type TensorType } from './types.js';
 
-/** A range of a GPU buffer with a type and a name. Dispose of the one that owns the buffer to free it. */
+interface Memory {
+  readonly buffer: GPUBuffer;
+  /** In bytes, a multiple of 256. */
+  readonly offset: number;
+  readonly owner: boolean;
+}
+
+/**
+ * A named value on the GPU. A model declares its residents before there is a device, so that it can be traced and
+ * planned without one; `Runtime.resident` and `Runtime.flatGroup` give them memory.
+ */
 export class Resident implements ResidentLike, Disposable {
   readonly isResident = true;
   readonly name: string;
   readonly shape: Shape;
   readonly dtype: DType;
-  readonly buffer: GPUBuffer;
-  /** Byte offset in `buffer`, a multiple of 256. */
-  readonly offset: number;
-  readonly #owner: boolean;
+  #memory: Memory | null = null;
 
-  constructor(name: string, type: TensorType, buffer: GPUBuffer, offset = 0, owner = true) {
+  constructor(name: string, type: TensorType) {
     this.name = name;
     this.shape = type.shape;
     this.dtype = type.dtype;
-    this.buffer = buffer;
-    this.offset = offset;
-    this.#owner = owner;
+  }
+
+  /** Puts the value into a range of a buffer. Only the owner of a buffer frees it. */
+  attach(buffer: GPUBuffer, offset = 0, owner = true): void {
+    if (this.#memory) throw new Error(`${this.name} has memory already`);
+    this.#memory = { buffer, offset, owner };
+  }
+
+  get buffer(): GPUBuffer {
+    return this.#attached().buffer;
+  }
+
+  get offset(): number {
+    return this.#attached().offset;
   }
 
   get bytes(): number {
     return sizeOf(this.shape) * BYTES_PER_ELEMENT;
   }
 
+  #attached(): Memory {
+    if (!this.#memory)
+      throw new Error(
+        `${this.name} ${this.dtype}${showShape(this.shape)} has no memory yet: allocate it on a runtime first`,
+      );
+    return this.#memory;
+  }
+
   [Symbol.dispose](): void {
-    if (this.#owner) this.buffer.destroy();
+    if (this.#memory?.owner) this.#memory.buffer.destroy();
+    this.#memory = null;
   }
 }
 
 /** Elements between the starts of neighbours in a flat buffer are a multiple of this (256 bytes). */
-export const FLAT_ALIGNMENT = 64;
+const FLAT_ALIGNMENT = 64;
 
 export interface FlatLayout {
   /** Start of each entry, in elements. */
   readonly offsets: readonly number[];
+  /** Number of elements of each entry. */
+  readonly sizes: readonly number[];
   /** Length of the flat buffer, in elements. */
   readonly length: number;
 }
@@ -49,31 +78,32 @@ export function flatLayout(sizes: readonly number[]): FlatLayout {
     offsets.push(length);
     length += Math.ceil(size / FLAT_ALIGNMENT) * FLAT_ALIGNMENT;
   }
-  return { offsets, length };
+  return { offsets, sizes, length };
 }
 
-/** Several named residents in one buffer, so that an optimiser step is a few dispatches over all of them. */
+/** Several residents in one buffer, so that an update of all of them is a few dispatches. */
 export class FlatGroup implements Disposable {
   readonly flat: Resident;
   readonly layout: FlatLayout;
-  readonly views: readonly Resident[];
+  readonly entries: readonly Resident[];
 
-  constructor(flat: Resident, layout: FlatLayout, entries: readonly { name: string; shape: Shape }[]) {
-    this.flat = flat;
-    this.layout = layout;
-    this.views = entries.map(
-      ({ name, shape }, index) =>
-        new Resident(
-          name,
-          { shape, dtype: flat.dtype },
-          flat.buffer,
-          layout.offsets[index]! * BYTES_PER_ELEMENT,
-          false,
-        ),
-    );
+  constructor(name: string, entries: readonly Resident[]) {
+    this.layout = flatLayout(entries.map(({ shape }) => sizeOf(shape)));
+    this.flat = new Resident(name, { shape: [this.layout.length], dtype: 'f32' });
+    this.entries = entries;
+    for (const { name: entry, dtype } of entries)
+      if (dtype !== 'f32') throw new Error(`${name}: ${entry} is ${dtype}; a flat group holds f32`);
+  }
+
+  /** Puts the group and all its entries into `buffer`. */
+  attach(buffer: GPUBuffer): void {
+    this.flat.attach(buffer);
+    for (const [index, entry] of this.entries.entries())
+      entry.attach(buffer, this.layout.offsets[index]! * BYTES_PER_ELEMENT, false);
   }
 
   [Symbol.dispose](): void {
     this.flat[Symbol.dispose]();
+    for (const entry of this.entries) entry[Symbol.dispose]();
   }
 }

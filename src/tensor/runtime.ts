@@ -9,7 +9,7 @@ import { broadcastToOp } from './ops/shape.js';
 import { PipelineCache } from './pipelines.js';
 import { bytesOf, dumpPlan, makePlan, megabytes, rootOf } from './plan.js';
 import { createStorage, profile, readRange, replay, replayChecked, type StepTime } from './replay.js';
-import { FlatGroup, flatLayout, Resident } from './resident.js';
+import { type FlatGroup, Resident } from './resident.js';
 import type { KernelOverrides } from './select.js';
 import { type HostTensor, type Shape, sameShape, showShape, sizeOf, type TensorType } from './types.js';
 
@@ -41,21 +41,27 @@ export class Runtime {
   readonly kernels: KernelOverrides;
   readonly #pipelines: PipelineCache;
   #failure: Error | null = null;
+  readonly #onError = (event: GPUUncapturedErrorEvent) => {
+    event.preventDefault();
+    this.#failure ??= new Error(`WebGPU error: ${event.error.message}`);
+  };
 
   constructor(gpu: RuntimeGpu, options: RuntimeOptions = {}) {
     this.device = gpu.device;
     this.facts = gpu.facts;
     this.kernels = options.kernels ?? {};
     this.#pipelines = new PipelineCache(gpu.device);
-    this.device.addEventListener('uncapturederror', (event) => {
-      event.preventDefault();
-      this.#failure ??= new Error(`WebGPU error: ${event.error.message}`);
-    });
+    this.device.addEventListener('uncapturederror', this.#onError);
     void this.device.lost.then(({ reason, message }) => {
       this.#failure ??= new DeviceLostError(
         `the GPU device was lost (${reason || 'unknown reason'}: ${message}); resume from the last checkpoint`,
       );
     });
+  }
+
+  /** Stops listening to the device, which stays open. Compiled steps and residents are disposed of by their owners. */
+  [Symbol.dispose](): void {
+    this.device.removeEventListener('uncapturederror', this.#onError as EventListener);
   }
 
   /** Throws what went wrong on the GPU since the last call, if anything. */
@@ -65,23 +71,27 @@ export class Runtime {
 
   /** A value on the GPU that outlives steps; zeros if no value is given. */
   resident(name: string, value: HostTensor | TensorType): Resident {
-    this.check();
-    const bytes = bytesOf(value);
-    const limit = Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize);
-    if (bytes > limit)
-      throw new Error(
-        `${name} ${value.dtype}${showShape(value.shape)} takes ${megabytes(bytes)}, over this adapter's limit of ${megabytes(limit)}`,
-      );
-    const resident = new Resident(name, value, createStorage(this.device, name, bytes));
+    const resident = new Resident(name, value);
+    resident.attach(this.#allocate(resident));
     if ('data' in value) this.write(resident, value);
     return resident;
   }
 
-  /** Residents of one dtype in one flat buffer, all zero. */
-  flatGroup(name: string, entries: readonly { readonly name: string; readonly shape: Shape }[]): FlatGroup {
-    const layout = flatLayout(entries.map(({ shape }) => sizeOf(shape)));
-    const flat = this.resident(name, { shape: [layout.length], dtype: 'f32' });
-    return new FlatGroup(flat, layout, entries);
+  /** Gives a flat group of residents its memory, all zero. */
+  allocate(group: FlatGroup): void {
+    group.attach(this.#allocate(group.flat));
+  }
+
+  #allocate(resident: Resident): GPUBuffer {
+    this.check();
+    const bytes = bytesOf(resident);
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
+    const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    if (bytes > limit)
+      throw new Error(
+        `${resident.name} ${resident.dtype}${showShape(resident.shape)} takes ${megabytes(bytes)}, over this adapter's limit of ${megabytes(limit)}`,
+      );
+    return createStorage(this.device, resident.name, bytes);
   }
 
   write(resident: Resident, value: HostTensor): void {
@@ -277,7 +287,10 @@ const residentIds = new WeakMap<ResidentLike, number>();
 let nextResidentId = 0;
 function residentId(resident: Resident): number {
   let id = residentIds.get(resident);
-  if (id === undefined) residentIds.set(resident, (id = nextResidentId++));
+  if (id === undefined) {
+    id = nextResidentId++;
+    residentIds.set(resident, id);
+  }
   return id;
 }
 

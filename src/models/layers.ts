@@ -1,0 +1,88 @@
+/** Layers: functions from tensor to tensor that declared their parameters when they were made. */
+import { scope as named, type Tensor } from '../tensor/graph.js';
+import { batchNorm, moments } from '../tensor/ops/batch_norm.js';
+import { conv2d } from '../tensor/ops/conv.js';
+import { add, relu } from '../tensor/ops/elementwise.js';
+import { heUniform, type Parameter, type Scope } from './parameter.js';
+
+/** How a network is run, and what the run leaves behind. */
+export class Pass {
+  /** True: batch norm normalises by the batch's own statistics, and records them. False: by the running statistics. */
+  readonly batchStatistics: boolean;
+  /** Batch statistics seen in this pass, for updating the running ones. */
+  readonly observed = new Map<Parameter, Tensor>();
+
+  constructor(options: { readonly batchStatistics: boolean }) {
+    this.batchStatistics = options.batchStatistics;
+  }
+}
+
+export type Layer = (x: Tensor, pass: Pass) => Tensor;
+
+/** A layer and what the next one needs to know of it. */
+export interface Built {
+  readonly layer: Layer;
+  readonly channels: number;
+}
+
+export interface ConvOptions {
+  readonly channels: number;
+  readonly kernel: number;
+  readonly stride?: number;
+  readonly dilation?: number;
+  /** Default true: batch norm behind the convolution, and no bias. */
+  readonly norm?: boolean;
+  /** Default true. */
+  readonly relu?: boolean;
+  /** Decay of the running statistics. The reference has 0.9997 in the backbone and 0.99 in the head. */
+  readonly decay?: number;
+}
+
+/** Variance below this is treated as this (TF-Slim's value for ResNet would be 1e-5; the reference has 1e-3). */
+export const BATCH_NORM_EPSILON = 1e-3;
+export const BACKBONE_DECAY = 0.9997;
+export const HEAD_DECAY = 0.99;
+
+/**
+ * Convolution, then batch norm or a bias, then ReLU. Output size is ceil(input / stride): padding is (kernel - 1) *
+ * dilation in all, the smaller half first, as TF-Slim pads strided convolutions (`conv2d_same`).
+ */
+export function convUnit(scope: Scope, inputChannels: number, options: ConvOptions): Built {
+  const { channels, kernel, stride = 1, dilation = 1, norm = true, decay = BACKBONE_DECAY } = options;
+  const fanIn = kernel * kernel * inputChannels;
+  const weights = scope.declare('weights', [kernel, kernel, inputChannels, channels], 'weights', heUniform(fanIn));
+  const biases = norm ? null : scope.declare('biases', [channels], 'biases', { constant: 0 });
+  const normalize = norm ? batchNormUnit(scope.child('BatchNorm'), channels, decay) : null;
+  const pad = (kernel - 1) * dilation;
+  const begin = Math.floor(pad / 2);
+  const end = pad - begin;
+  const layer: Layer = (x, pass) =>
+    named(scope.path, () => {
+      let y = conv2d(x, weights, { stride, dilation, padding: [begin, end, begin, end] });
+      if (normalize) y = normalize(y, pass);
+      if (biases) y = add(y, biases);
+      return (options.relu ?? true) ? relu(y) : y;
+    });
+  return { layer, channels };
+}
+
+function batchNormUnit(scope: Scope, channels: number, decay: number): Layer {
+  const gamma = scope.declare('gamma', [channels], 'gamma', { constant: 1 });
+  const beta = scope.declare('beta', [channels], 'beta', { constant: 0 });
+  const movingMean = scope.declare('moving_mean', [channels], 'statistic', { constant: 0 }, decay);
+  const movingVariance = scope.declare('moving_variance', [channels], 'statistic', { constant: 1 }, decay);
+  return (x, pass) => {
+    if (!pass.batchStatistics)
+      return batchNorm(x, { mean: movingMean, variance: movingVariance, gamma, beta, epsilon: BATCH_NORM_EPSILON });
+    const { mean, variance } = moments(x);
+    if (pass.observed.has(movingMean)) throw new Error(`${scope.path} is used twice in one pass`);
+    pass.observed.set(movingMean, mean).set(movingVariance, variance);
+    return batchNorm(x, { mean, variance, gamma, beta, epsilon: BATCH_NORM_EPSILON });
+  };
+}
+
+/** Layers one after the other. */
+export function sequence(parts: readonly Built[]): Built {
+  const layer: Layer = (x, pass) => parts.reduce((value, part) => part.layer(value, pass), x);
+  return { layer, channels: parts[parts.length - 1]!.channels };
+}

@@ -1,0 +1,21 @@
+/** Running statistics of batch norm: `decay * old + (1 - decay) * batch`, a whole network at a time. */
+import { assign, type Tensor } from '../tensor/graph.js';
+import { add, mulScalar } from '../tensor/ops/elementwise.js';
+import { pack } from '../tensor/ops/pack.js';
+import type { FlatGroup } from '../tensor/resident.js';
+import type { Pass } from './layers.js';
+import type { Parameter } from './parameter.js';
+
+/** Appends the update to the step being traced. Each group holds the statistics of one decay. */
+export function updateStatistics(groups: Iterable<FlatGroup>, pass: Pass): void {
+  for (const group of groups) {
+    const entries = group.entries as readonly Parameter[];
+    const batch = entries.map((entry): Tensor => {
+      const observed = pass.observed.get(entry);
+      if (!observed) throw new Error(`${entry.name} was not used in this pass`);
+      return observed;
+    });
+    const { decay } = entries[0]!;
+    assign(group.flat, add(mulScalar(group.flat, decay), mulScalar(pack(batch, group.layout), 1 - decay)));
+  }
+}

@@ -1,0 +1,26 @@
+// Second pass of moments: merges the chunks in order (Chan, Golub and LeVeque, 1979).
+struct Uniforms { rows: u32, channels4: u32, chunks: u32, chunk: u32 }
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> partial: array<vec4f>;  // [chunks, 2, channels4]
+@group(0) @binding(2) var<storage, read_write> mean: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> variance: array<vec4f>;
+
+@compute @workgroup_size(4)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+  let channel = (group.y * groups.x + group.x) * 4u + local;
+  if (channel >= u.channels4) { return; }
+  var m = vec4f(0.0);
+  var squares = vec4f(0.0);
+  var count = 0.0;
+  for (var chunk = 0u; chunk < u.chunks; chunk++) {
+    let rows = f32(min(u.chunk, u.rows - chunk * u.chunk));
+    let d = partial[chunk * 2u * u.channels4 + channel] - m;
+    let total = count + rows;
+    m += d * (rows / total);
+    squares += partial[(chunk * 2u + 1u) * u.channels4 + channel] + d * d * (count * rows / total);
+    count = total;
+  }
+  mean[channel] = m;
+  variance[channel] = squares / f32(u.rows);
+}

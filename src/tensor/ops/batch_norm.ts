@@ -1,0 +1,220 @@
+/**
+ * Batch normalisation (Ioffe and Szegedy, 2015), in pieces that fuse: `moments` reduces, `normalize` is elementwise
+ * and melts into the ReLU and the residual sum behind it, and one reduction serves both parameter gradients. Training
+ * with batch statistics and with running statistics differ only in where mean and variance come from.
+ */
+import sourceMerge from '../../shaders/moments_merge.wgsl';
+import sourceNaive from '../../shaders/moments_naive.wgsl';
+import sourcePartial from '../../shaders/moments_partial.wgsl';
+import sourceSumsMerge from '../../shaders/norm_sums_merge.wgsl';
+import sourceSumsNaive from '../../shaders/norm_sums_naive.wgsl';
+import sourceSumsPartial from '../../shaders/norm_sums_partial.wgsl';
+import { apply, apply1, type Tensor, type TensorLike } from '../graph.js';
+import { input, type Kernel, linearGrid, type Op, OpError, output, scratch } from '../op.js';
+import { ndarray, type Shape, sameShape, showShape, sizeOf } from '../types.js';
+import { add, addScalar, div, mul, mulScalar, neg, rsqrt, sub } from './elementwise.js';
+import { broadcastTo } from './shape.js';
+
+type None = Record<string, never>;
+const NONE: None = {};
+
+/** Rows that one invocation of a first pass takes. */
+const CHUNK = 64;
+
+function rowsAndChannels(shape: Shape): { rows: number; channels: number } {
+  const channels = shape[shape.length - 1]!;
+  return { rows: sizeOf(shape) / channels, channels };
+}
+
+/** Two passes over chunks of rows, four channels at a time; the second merges the chunks in order. */
+function chunked(partial: string, merge: string, results: number, operands: number): Kernel<None> {
+  return {
+    name: 'chunked',
+    when: ({ inputs }) => {
+      const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
+      return channels % 4 === 0 && rows > CHUNK;
+    },
+    scratch: ({ inputs }) => {
+      const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
+      return [Math.ceil(rows / CHUNK) * channels * 2 * 4];
+    },
+    commands: ({ inputs }) => {
+      const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
+      const chunks = Math.ceil(rows / CHUNK);
+      const uniforms = { rows, channels4: channels / 4, chunks, chunk: CHUNK };
+      const outputs = Array.from({ length: results }, (_, i) => output(i));
+      const operandRefs = Array.from({ length: operands }, (_, i) => input(i));
+      return [
+        {
+          source: partial,
+          uniforms,
+          buffers: [...operandRefs, scratch(0)],
+          workgroups: linearGrid((chunks * channels) / 4, 64),
+        },
+        { source: merge, uniforms, buffers: [scratch(0), ...outputs], workgroups: linearGrid(channels / 4, 4) },
+      ];
+    },
+  };
+}
+
+function oneThreadAChannel(source: string, operands: number): Kernel<None> {
+  return {
+    name: 'naive',
+    commands: ({ inputs }) => {
+      const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
+      const operandRefs = Array.from({ length: operands }, (_, i) => input(i));
+      return [
+        {
+          source,
+          uniforms: { rows, channels },
+          buffers: [...operandRefs, output(0), output(1)],
+          workgroups: linearGrid(channels, 64),
+        },
+      ];
+    },
+  };
+}
+
+const wave = (shape: Shape, seed: number, offset = 0) =>
+  ndarray(
+    shape,
+    Float64Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * 12.9898 + seed) * 1.5 + offset),
+  );
+
+/** x [..., C] to mean [C] and biased variance [C] over all other axes. */
+export const momentsOp: Op<None> = {
+  name: 'moments',
+  infer([x]) {
+    if (x!.shape.length < 2) throw new OpError('moments', `expects [..., channels], got ${showShape(x!.shape)}`);
+    const { channels } = rowsAndChannels(x!.shape);
+    return [
+      { shape: [channels], dtype: 'f32' },
+      { shape: [channels], dtype: 'f32' },
+    ];
+  },
+  grad({ inputs, outputs, grads }) {
+    const [x] = inputs;
+    const { rows } = rowsAndChannels(x!.shape);
+    const [gradMean, gradVariance] = grads;
+    const fromMean = gradMean ? broadcastTo(mulScalar(gradMean, 1 / rows), x!.shape) : null;
+    const fromVariance = gradVariance ? mul(sub(x!, outputs[0]!), mulScalar(gradVariance, 2 / rows)) : null;
+    return [fromMean && fromVariance ? add(fromMean, fromVariance) : (fromMean ?? fromVariance)];
+  },
+  reference([x]) {
+    const { rows, channels } = rowsAndChannels(x!.shape);
+    const mean = ndarray([channels]);
+    const variance = ndarray([channels]);
+    for (let i = 0; i < x!.data.length; i++) mean.data[i % channels]! += x!.data[i]! / rows;
+    for (let i = 0; i < x!.data.length; i++)
+      variance.data[i % channels]! += (x!.data[i]! - mean.data[i % channels]!) ** 2 / rows;
+    return [mean, variance];
+  },
+  samples: () => [
+    { inputs: [wave([2, 3, 5, 6], 1)], params: NONE },
+    { inputs: [wave([150, 8], 2)], params: NONE },
+    { name: 'mean far from zero', inputs: [wave([3, 7, 7, 4], 3, 100)], params: NONE, tolerance: 2e-5 },
+  ],
+  kernels: [chunked(sourcePartial, sourceMerge, 2, 1), oneThreadAChannel(sourceNaive, 1)],
+  flops: ([x]) => 4 * sizeOf(x!.shape),
+};
+
+/** Mean and biased variance of every channel of x [..., C]. */
+export function moments(x: TensorLike): { mean: Tensor; variance: Tensor } {
+  const [mean, variance] = apply(momentsOp, [x], NONE);
+  return { mean: mean!, variance: variance! };
+}
+
+/** (x - mean) * inverseDeviation * gamma + beta; x [..., C], the others [C]. Elementwise, so it fuses. */
+export const normalizeOp: Op<None> = {
+  name: 'normalize',
+  infer([x, ...vectors]) {
+    const { channels } = rowsAndChannels(x!.shape);
+    for (const vector of vectors)
+      if (!sameShape(vector.shape, [channels]))
+        throw new OpError(
+          'normalize',
+          `x ${showShape(x!.shape)} needs vectors [${channels}], got ${showShape(vector.shape)}`,
+        );
+    return [{ shape: x!.shape, dtype: 'f32' }];
+  },
+  grad({ inputs, grads }) {
+    const [x, mean, inverseDeviation, gamma] = inputs;
+    const [grad] = grads;
+    const [gradBeta, gradGamma] = apply(normSumsOp, [grad!, x!, mean!, inverseDeviation!], NONE);
+    const scale = mul(inverseDeviation!, gamma!);
+    return [
+      mul(grad!, scale),
+      neg(mul(gradBeta!, scale)),
+      div(mul(gradGamma!, gamma!), inverseDeviation!),
+      gradGamma!,
+      gradBeta!,
+    ];
+  },
+  reference(inputs) {
+    const [x, mean, inverseDeviation, gamma, beta] = inputs.map(({ data }) => data);
+    const channels = mean!.length;
+    const data = x!.map((value, i) => {
+      const c = i % channels;
+      return (value - mean![c]!) * inverseDeviation![c]! * gamma![c]! + beta![c]!;
+    });
+    return [{ shape: inputs[0]!.shape, dtype: 'f32', data }];
+  },
+  samples: () => [
+    { inputs: [wave([2, 5, 4], 1), wave([4], 2), wave([4], 3, 3), wave([4], 4), wave([4], 5)], params: NONE },
+    { inputs: [wave([3, 7], 1), wave([7], 2), wave([7], 3, 3), wave([7], 4), wave([7], 5)], params: NONE },
+  ],
+  scalar: () => '(a - b) * (c * d) + e',
+  flops: ([x]) => 3 * sizeOf(x!.shape),
+};
+
+/** Sums over rows of grad, and of grad * (x - mean) * inverseDeviation: the gradients of beta and gamma, [C] each. */
+export const normSumsOp: Op<None> = {
+  name: 'normSums',
+  infer: ([grad]) => {
+    const { channels } = rowsAndChannels(grad!.shape);
+    return [
+      { shape: [channels], dtype: 'f32' },
+      { shape: [channels], dtype: 'f32' },
+    ];
+  },
+  reference([grad, x, mean, inverseDeviation]) {
+    const { channels } = rowsAndChannels(grad!.shape);
+    const sums = ndarray([channels]);
+    const products = ndarray([channels]);
+    for (let i = 0; i < grad!.data.length; i++) {
+      const c = i % channels;
+      sums.data[c]! += grad!.data[i]!;
+      products.data[c]! += grad!.data[i]! * (x!.data[i]! - mean!.data[c]!) * inverseDeviation!.data[c]!;
+    }
+    return [sums, products];
+  },
+  samples: () =>
+    [
+      [2, 3, 5, 6],
+      [150, 8],
+    ].map((shape) => {
+      const channels = shape[shape.length - 1]!;
+      return { inputs: [wave(shape, 1, 1), wave(shape, 2), wave([channels], 3), wave([channels], 4, 3)], params: NONE };
+    }),
+  kernels: [chunked(sourceSumsPartial, sourceSumsMerge, 2, 4), oneThreadAChannel(sourceSumsNaive, 4)],
+  flops: ([x]) => 5 * sizeOf(x!.shape),
+};
+
+export interface Normalization {
+  readonly mean: TensorLike;
+  readonly variance: TensorLike;
+  readonly gamma: TensorLike;
+  readonly beta: TensorLike;
+  readonly epsilon: number;
+}
+
+/**
+ * gamma * (x - mean) / sqrt(variance + epsilon) + beta, for x [..., C] and vectors [C]. With `moments(x)` the gradient
+ * flows through the batch's statistics; with running statistics (residents) they are constants.
+ */
+export function batchNorm(x: TensorLike, { mean, variance, gamma, beta, epsilon }: Normalization): Tensor {
+  const inverseDeviation = rsqrt(addScalar(variance, epsilon));
+  return apply1(normalizeOp, [x, mean, inverseDeviation, gamma, beta], NONE);
+}
+
+export const batchNormOps: Op[] = [momentsOp, normalizeOp, normSumsOp];

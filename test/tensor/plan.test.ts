@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest';
+import { grad } from '../../src/autograd/grad.js';
+import type { Tensor } from '../../src/tensor/graph.js';
+import { interpret } from '../../src/tensor/interpret.js';
+import { assignSlots, type Lifetime } from '../../src/tensor/memory.js';
+import type { AdapterFacts } from '../../src/tensor/op.js';
+import { add, exp, mul, relu, square } from '../../src/tensor/ops/elementwise.js';
+import { mean, sum } from '../../src/tensor/ops/reduce.js';
+import { reshape } from '../../src/tensor/ops/shape.js';
+import { dumpPlan, makePlan } from '../../src/tensor/plan.js';
+import { traceStep } from '../../src/tensor/runtime.js';
+import { parseKernelOverrides } from '../../src/tensor/select.js';
+import { f32, ndarray } from '../../src/tensor/types.js';
+import { packUniforms, specialize } from '../../src/tensor/wgsl.js';
+
+const adapter: AdapterFacts = {
+  cpu: false,
+  features: new Set(),
+  limits: {
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupStorageSize: 16384,
+    maxComputeWorkgroupsPerDimension: 65535,
+    maxStorageBufferBindingSize: 2 ** 27,
+    maxStorageBuffersPerShaderStage: 8,
+  },
+};
+
+function planOf(step: (...args: Tensor[]) => Tensor | Record<string, Tensor>, ...shapes: number[][]) {
+  const trace = traceStep(step, shapes.map(f32));
+  return makePlan(trace.graph, trace.results, adapter);
+}
+
+describe('fusion', () => {
+  it('makes one kernel of a chain', () => {
+    const plan = planOf((x, y) => relu(add(mul(x, y), x)), [4, 8], [8]);
+    expect(plan.steps.map(({ op }) => op)).toEqual(['mul+add+relu']);
+  });
+
+  it('stops at values that something else reads', () => {
+    const plan = planOf(
+      (x) => {
+        const e = exp(x);
+        return { e, r: relu(e), s: sum(square(e)) };
+      },
+      [4, 8],
+    );
+    expect(plan.steps.map(({ op }) => op)).toEqual(['exp', 'relu', 'square', 'reduce']);
+  });
+
+  it('keeps to the bindings that the adapter has', () => {
+    const plan = planOf((...xs) => xs.reduce((total, x) => add(total, x)), ...Array.from({ length: 12 }, () => [16]));
+    for (const step of plan.steps) expect(step.inputs.length).toBeLessThanOrEqual(7);
+    expect(plan.steps.length).toBe(2);
+  });
+
+  it('drops what no result needs', () => {
+    const plan = planOf(
+      (x) => {
+        exp(x);
+        return relu(x);
+      },
+      [4],
+    );
+    expect(plan.steps.map(({ op }) => op)).toEqual(['relu']);
+  });
+});
+
+describe('memory', () => {
+  it('never gives two values that live together one slot', () => {
+    let seed = 1;
+    const random = (n: number) => {
+      seed = (seed * 48271) % 2147483647;
+      return seed % n;
+    };
+    for (let round = 0; round < 50; round++) {
+      const lifetimes: Lifetime[] = [];
+      for (let from = 0; from < 40; from++)
+        lifetimes.push({
+          bytes: 16 * (1 + random(64)),
+          from,
+          to: random(10) === 0 ? Number.POSITIVE_INFINITY : from + random(8),
+        });
+      const { slots, slotOf, liveBytes } = assignSlots(lifetimes);
+      for (const [i, a] of lifetimes.entries()) {
+        expect(slots[slotOf[i]!]!).toBeGreaterThanOrEqual(a.bytes);
+        for (const [j, b] of lifetimes.entries())
+          if (i < j && slotOf[i] === slotOf[j]) expect(a.to < b.from || b.to < a.from).toBe(true);
+      }
+      const total = slots.reduce((sum, bytes) => sum + bytes, 0);
+      expect(total).toBeGreaterThanOrEqual(liveBytes);
+    }
+  });
+
+  it('reuses the slots of dead values, also under another shape', () => {
+    const plan = planOf(
+      (x) => {
+        let y = x;
+        for (let i = 0; i < 10; i++) y = exp(reshape(mul(reshape(y, [8, 8]), sum(y)), [64]));
+        return y;
+      },
+      [64],
+    );
+    expect(plan.slots.length).toBeLessThanOrEqual(4);
+  });
+});
+
+describe('the plan dump', () => {
+  it('names each kernel, its shapes, slot and cost', () => {
+    const dump = dumpPlan(planOf((x) => mean(exp(x)), [32, 8]));
+    expect(dump).toMatch(/step\s+op\s+kernel\s+shapes\s+slot\s+bytes\s+MFLOP/);
+    expect(dump).toMatch(/0\s+exp\s+fused\s+\[32,8\] -> \[32,8\]\s+#0/);
+    expect(dump).toMatch(/slots of .* in all/);
+  });
+});
+
+describe('grad', () => {
+  it('accumulates over several uses', () => {
+    const { graph, structure } = traceStep((x) => grad(sum(mul(square(x), x)), [x])[0]!, [f32([3])]);
+    const [value] = interpret(graph, [structure as Tensor], { arguments: [ndarray([3], [1, 2, -3])] });
+    expect([...value!.data]).toEqual([3, 12, 27]);
+  });
+
+  it('is zero where the loss does not depend on a value', () => {
+    const { graph, structure } = traceStep((x, y) => grad(sum(x), [y])[0]!, [f32([3]), f32([2])]);
+    expect([...interpret(graph, [structure as Tensor], { arguments: [ndarray([3]), ndarray([2])] })[0]!.data]).toEqual([
+      0, 0,
+    ]);
+  });
+
+  it('differentiates a gradient', () => {
+    const { graph, structure } = traceStep(
+      (x) => {
+        const [first] = grad(sum(mul(square(x), x)), [x]);
+        return grad(sum(first!), [x])[0]!;
+      },
+      [f32([2])],
+    );
+    expect([...interpret(graph, [structure as Tensor], { arguments: [ndarray([2], [1, -2])] })[0]!.data]).toEqual([
+      6, -12,
+    ]);
+  });
+
+  it('wants a scalar', () => {
+    expect(() => traceStep((x) => grad(x, [x])[0]!, [f32([2])])).toThrow('the loss must be a scalar, got [2]');
+  });
+});
+
+describe('the shader loader', () => {
+  const source = `alias T = f32;  // @param
+const TILE: u32 = 8u;  // @param
+struct Uniforms { count: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> x: array<T>;
+@group(0) @binding(2) var<storage, read_write> y: array<T>;`;
+
+  it('replaces tagged initialisers and reads bindings and uniforms', () => {
+    const shader = specialize(source, { TILE: 16 });
+    expect(shader.code).toContain('const TILE: u32 = 16u;');
+    expect(shader.storage).toEqual(['read', 'read_write']);
+    expect(shader.uniforms.map(({ name }) => name)).toEqual(['count', 'scale']);
+  });
+
+  it('refuses names it does not know, and missing ones', () => {
+    expect(() => specialize(source, { TYLE: 4 })).toThrow('no line tagged "// @param" for TYLE');
+    const shader = specialize(source);
+    expect(() => packUniforms(shader, { count: 1 })).toThrow('uniform scale is missing');
+    expect(() => packUniforms(shader, { count: 1, scale: 2, other: 3 })).toThrow('no member other');
+    expect(() => packUniforms(shader, { count: 1.5, scale: 2 })).toThrow('not an integer');
+  });
+
+  it('reads kernel overrides', () => {
+    expect(parseKernelOverrides('matmul:naive, conv2d:tiled')).toEqual({ matmul: 'naive', conv2d: 'tiled' });
+    expect(() => parseKernelOverrides('matmul')).toThrow('not of the form op:variant');
+  });
+});

@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest';
+import { openGpu } from '../../src/platform/gpu.js';
+import { assign, currentGraph, scalar, scope, type Tensor } from '../../src/tensor/graph.js';
+import { add, exp, mul, mulScalar, relu, sub } from '../../src/tensor/ops/elementwise.js';
+import { sum } from '../../src/tensor/ops/reduce.js';
+import { reshape } from '../../src/tensor/ops/shape.js';
+import { DeviceLostError, Runtime } from '../../src/tensor/runtime.js';
+import { f32, hostTensor } from '../../src/tensor/types.js';
+import { testGpu } from '../support/gpu.js';
+
+const open = async () => new Runtime(await testGpu());
+const vector = (...values: number[]) => hostTensor([values.length], values);
+
+describe('a compiled step', () => {
+  it('computes what was traced, for every shape it is given', async () => {
+    using runtime = await open();
+    using step = runtime.compile((x: Tensor, y: Tensor) => ({ total: sum(mul(x, y)), difference: sub(x, y) }));
+    const first = await step.run(vector(1, 2, 3), vector(4, 5, 6));
+    expect(await first.total.scalar()).toBe(32);
+    expect([...(await first.difference.read()).data]).toEqual([-3, -3, -3]);
+    const second = await step.run(vector(1, 2), vector(3, 4));
+    expect(await second.total.scalar()).toBe(11);
+    const again = await step.run(vector(1, 0, 0), vector(7, 5, 6));
+    expect(await again.total.scalar()).toBe(7);
+  });
+
+  it('traces once for each set of shapes', async () => {
+    using runtime = await open();
+    let traced = 0;
+    using step = runtime.compile((x: Tensor) => {
+      traced++;
+      return sum(x);
+    });
+    for (let i = 0; i < 3; i++) await step.run(vector(i, 1));
+    await step.run(vector(1, 2, 3));
+    expect(traced).toBe(2);
+  });
+
+  it('gives residents their new value at the end of the step', async () => {
+    using runtime = await open();
+    using weights = runtime.resident('weights', vector(1, 2, 3, 4));
+    using copy = runtime.resident('copy', f32([4]));
+    using step = runtime.compile((x: Tensor) => {
+      assign(copy, mulScalar(weights, 1));
+      assign(weights, add(weights, x));
+      // Reads the old value, although it comes after the assignment.
+      return sum(weights);
+    });
+    const { data } = hostTensor([4], [10, 10, 10, 10]);
+    expect(await (await step.run({ shape: [4], dtype: 'f32', data })).scalar()).toBe(10);
+    expect(await (await step.run({ shape: [4], dtype: 'f32', data })).scalar()).toBe(50);
+    expect([...(await runtime.read(weights)).data]).toEqual([21, 22, 23, 24]);
+    expect([...(await runtime.read(copy)).data]).toEqual([11, 12, 13, 14]);
+  });
+
+  it('swaps two residents', async () => {
+    using runtime = await open();
+    using a = runtime.resident('a', vector(1));
+    using b = runtime.resident('b', vector(2));
+    await runtime.evaluate(() => {
+      // Sources themselves: each gets a copy, so that neither assignment sees the other.
+      assign(a, currentGraph().use(b));
+      assign(b, currentGraph().use(a));
+      return sum(a);
+    });
+    expect([(await runtime.read(a)).data[0], (await runtime.read(b)).data[0]]).toEqual([2, 1]);
+  });
+
+  it('accepts residents as arguments', async () => {
+    using runtime = await open();
+    using a = runtime.resident('a', vector(1, 2));
+    using b = runtime.resident('b', vector(3, 4));
+    using step = runtime.compile((x: Tensor) => sum(x));
+    expect(await (await step.run(a)).scalar()).toBe(3);
+    expect(await (await step.run(b)).scalar()).toBe(7);
+  });
+
+  it('refuses results of an earlier run', async () => {
+    using runtime = await open();
+    using step = runtime.compile((x: Tensor) => sum(x), 'total');
+    const first = await step.run(vector(1));
+    await step.run(vector(2));
+    await expect(first.read()).rejects.toThrow('total has run again: read its results before the next run');
+  });
+});
+
+describe('clear errors', () => {
+  it('outside of a trace, and for values used as numbers', async () => {
+    using runtime = await open();
+    expect(() => scalar(1)).toThrow('runtime.compile or runtime.evaluate');
+    await expect(runtime.evaluate(() => scalar(Number(relu(scalar(1)))))).rejects.toThrow('has no value yet');
+  });
+
+  it('for tensors of another trace', async () => {
+    using runtime = await open();
+    let kept: Tensor | undefined;
+    await runtime.evaluate(() => {
+      kept = relu(scalar(1));
+      return kept;
+    });
+    await expect(runtime.evaluate(() => relu(kept!))).rejects.toThrow('belongs to another trace');
+  });
+
+  it('for shapes that do not broadcast', async () => {
+    using runtime = await open();
+    using step = runtime.compile((x: Tensor, y: Tensor) => add(x, y));
+    await expect(step.run(vector(1, 2, 3), vector(1, 2))).rejects.toThrow('add: shapes [3] and [2] do not broadcast');
+  });
+
+  it('for a tensor over the limits, naming it', async () => {
+    const { device, facts } = await testGpu();
+    const limits = { ...limitsOf(facts.limits), maxStorageBufferBindingSize: 1024 };
+    using runtime = new Runtime({ device, facts: { ...facts, limits } });
+    using step = runtime.compile((x: Tensor) =>
+      scope('wide', () => sum(exp(add(reshape(x, [200, 1]), reshape(x, [1, 200]))))),
+    );
+    const run = step.run(hostTensor([200], new Array(200).fill(0)));
+    await expect(run).rejects.toThrow(/wide: exp f32\[200,200\].*over this adapter's largest binding of 0\.001 MiB/);
+  });
+
+  it('for the first op that gives NaN, leaving residents as they were', async () => {
+    using runtime = await open();
+    using weights = runtime.resident('weights', vector(1, -1));
+    using step = runtime.compile((x: Tensor) => {
+      const value = scope('head', () => exp(sum(mul(weights, x))));
+      assign(weights, add(weights, value));
+      return value;
+    });
+    await step.runChecked(vector(1, 1));
+    const before = [...(await runtime.read(weights)).data];
+    await expect(step.runChecked(vector(200, 5))).rejects.toThrow(/head: exp f32\[\].*first value that is not finite/);
+    expect([...(await runtime.read(weights)).data]).toEqual(before);
+  });
+
+  it('for a kernel variant that does not exist', async () => {
+    const { device, facts } = await testGpu();
+    using runtime = new Runtime({ device, facts }, { kernels: { reduce: 'warp' } });
+    await expect(runtime.evaluate(() => sum(reshape(scalar(1), [1])))).rejects.toThrow(
+      'reduce has no kernel variant "warp"; it has split, naive',
+    );
+  });
+
+  it('for a lost device', async () => {
+    const gpu = await openGpu({ notice: () => {} });
+    using runtime = new Runtime(gpu);
+    using step = runtime.compile((x: Tensor) => sum(x));
+    await step.run(vector(1, 2));
+    gpu.device.destroy();
+    await gpu.device.lost;
+    await expect(step.run(vector(1, 2))).rejects.toThrow(DeviceLostError);
+    await gpu.close();
+  });
+});
+
+function limitsOf(limits: GPUSupportedLimits) {
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = limits;
+  const { maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage } = limits;
+  return {
+    maxComputeInvocationsPerWorkgroup,
+    maxComputeWorkgroupStorageSize,
+    maxComputeWorkgroupsPerDimension,
+    maxStorageBufferBindingSize,
+    maxStorageBuffersPerShaderStage,
+  };
+}
+
+describe('a profile', () => {
+  it('has a time for every step', async () => {
+    using runtime = await open();
+    using step = runtime.compile((x: Tensor) => scope('stage', () => sum(exp(x))));
+    const times = await step.profile(hostTensor([256, 64], new Array(256 * 64).fill(0.5)));
+    expect(times.map(({ label }) => label)).toEqual(['stage: exp', 'stage: reduce']);
+    for (const { milliseconds } of times) expect(milliseconds).toBeGreaterThanOrEqual(0);
+  });
+});
