@@ -1,0 +1,117 @@
+/** Matrix products, batched, with either operand transposed. */
+import { apply1, type Tensor, type TensorLike } from '../graph.js';
+import type { Op, Sample } from '../op.js';
+import { f32, ndarray, type Shape } from '../types.js';
+import { type Matmul, matmulSizes } from './matmul_geometry.js';
+import { matmulKernels } from './matmul_kernels.js';
+import { sum } from './reduce.js';
+import { sampleValues } from './sample_values.js';
+import { reshape } from './shape.js';
+
+export const matmulOp: Op<Matmul> = {
+  name: 'matmul',
+  infer(inputs, params) {
+    const { m, n } = matmulSizes(inputs, params);
+    const [a, b] = inputs;
+    const batch = (a!.shape.length > 2 ? a! : b!).shape.slice(0, -2);
+    return [f32([...batch, m, n])];
+  },
+  grad({ inputs, grads, params }) {
+    const [a, b] = inputs as [Tensor, Tensor];
+    return [gradA(a, b, grads[0]!, params), gradB(a, b, grads[0]!, params)];
+  },
+  reference([a, b], params) {
+    const { batches, m, n, k, sharedA, sharedB } = matmulSizes([a!, b!], params);
+    const c = ndarray(this.infer([a!, b!], params)[0]!.shape);
+    for (let batch = 0; batch < batches; batch++) {
+      const matrixA = sharedA ? 0 : batch * m * k;
+      const matrixB = sharedB ? 0 : batch * k * n;
+      for (let row = 0; row < m; row++)
+        for (let column = 0; column < n; column++) {
+          let total = 0;
+          for (let i = 0; i < k; i++)
+            total +=
+              a!.data[matrixA + (params.transposeA ? i * m + row : row * k + i)]! *
+              b!.data[matrixB + (params.transposeB ? column * k + i : i * n + column)]!;
+          c.data[(batch * m + row) * n + column] = total;
+        }
+    }
+    return [c];
+  },
+  samples: () =>
+    [false, true].flatMap((transposeA) =>
+      [false, true].flatMap((transposeB) =>
+        cases.map(([batchA, batchB, m, n, k], i): Sample<Matmul> => {
+          const a = [...batchA, ...(transposeA ? [k, m] : [m, k])];
+          const b = [...batchB, ...(transposeB ? [n, k] : [k, n])];
+          return { inputs: [sampleValues(a, i), sampleValues(b, i + 100)], params: { transposeA, transposeB } };
+        }),
+      ),
+    ),
+  kernels: matmulKernels,
+  flops(inputs, _, params) {
+    const { batches, m, n, k } = matmulSizes(inputs, params);
+    return 2 * batches * m * n * k;
+  },
+};
+
+/** Batch dimensions of a and b, m, n, k. */
+const cases: readonly (readonly [Shape, Shape, number, number, number])[] = [
+  [[], [], 1, 1, 1],
+  [[], [], 5, 7, 3],
+  [[], [], 68, 36, 12],
+  [[3], [3], 4, 20, 8],
+  [[2, 2], [2, 2], 3, 4, 5],
+  [[3], [], 4, 8, 4],
+  [[], [3], 8, 4, 12],
+  // Long enough to be split into partial sums, and no multiple of 4.
+  [[], [], 16, 12, 1031],
+  [[], [], 8, 8, 1600],
+];
+
+/** With A' and B' the operands as multiplied and G the gradient of A'B': A' has the gradient G B'^T. */
+function gradA(a: Tensor, b: Tensor, g: Tensor, { transposeA, transposeB }: Matmul): Tensor {
+  const product = transposeA
+    ? matmul(b, g, { transposeA: transposeB, transposeB: true })
+    : matmul(g, b, { transposeB: !transposeB });
+  return sumOverBatches(product, a.shape);
+}
+
+/** B' has the gradient A'^T G. Where all batches share B, the sum over them is part of the product if it can be. */
+function gradB(a: Tensor, b: Tensor, g: Tensor, { transposeA, transposeB }: Matmul): Tensor {
+  let [left, right] = [a, g];
+  if (b.shape.length === 2 && !transposeA) {
+    left = reshape(a, [-1, a.shape.at(-1)!]);
+    right = reshape(g, [-1, g.shape.at(-1)!]);
+  }
+  const product = transposeB
+    ? matmul(right, left, { transposeA: true, transposeB: transposeA })
+    : matmul(left, right, { transposeA: !transposeA });
+  return sumOverBatches(product, b.shape);
+}
+
+function sumOverBatches(gradient: Tensor, shape: Shape): Tensor {
+  const extra = gradient.shape.length - shape.length;
+  return extra === 0
+    ? gradient
+    : sum(
+        gradient,
+        Array.from({ length: extra }, (_, axis) => axis),
+      );
+}
+
+export const matmulOps: Op[] = [matmulOp];
+
+export interface MatmulOptions {
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+}
+
+/**
+ * The product of [..,M,K] and [..,K,N], which is [..,M,N]. A transposed operand is stored as [..,K,M] or [..,N,K].
+ * The dimensions before the last two must be equal, or one operand a single matrix that all batches share.
+ */
+export function matmul(a: TensorLike, b: TensorLike, options: MatmulOptions = {}): Tensor {
+  const { transposeA = false, transposeB = false } = options;
+  return apply1(matmulOp, [a, b], { transposeA, transposeB });
+}
