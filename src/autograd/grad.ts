@@ -35,7 +35,7 @@ export function grad(loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
           `grad: ${node.op.name} gave ${showShape(gradient.shape)} for its input ${i} of shape ${showShape(tensor.shape)}`,
         );
       const sum = grads.get(tensor);
-      grads.set(tensor, sum ? add(sum, gradient) : gradient);
+      grads.set(tensor, sum ? graph.inScope(`grad ${tensor.node.scope}`, () => add(sum, gradient)) : gradient);
     }
   }
   return targets.map((target) => grads.get(target) ?? zerosLike(target));

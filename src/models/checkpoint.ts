@@ -1,8 +1,14 @@
 /** Checkpoints: every resident of a run by name, as safetensors, with what a run needs to go on in the metadata. */
 import type { Resident } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
-import { type HostTensor, sameShape, showShape } from '../tensor/types.js';
-import { parseSafetensors, serializeSafetensors } from './safetensors.js';
+import { sameShape, showShape } from '../tensor/types.js';
+import {
+  fromHostTensor,
+  parseSafetensors,
+  type SafetensorsTensor,
+  serializeSafetensors,
+  toHostTensor,
+} from './safetensors.js';
 
 export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
@@ -14,10 +20,10 @@ export async function serializeCheckpoint(
   residents: readonly Resident[],
   metadata: Readonly<Record<string, string>>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const tensors = new Map<string, HostTensor>();
+  const tensors = new Map<string, SafetensorsTensor>();
   for (const resident of residents) {
     if (tensors.has(resident.name)) throw new CheckpointError(`two values are named ${resident.name}`);
-    tensors.set(resident.name, await runtime.read(resident));
+    tensors.set(resident.name, fromHostTensor(await runtime.read(resident)));
   }
   return serializeSafetensors(tensors, metadata);
 }
@@ -54,8 +60,7 @@ export function restoreCheckpoint(
     throw new CheckpointError(`${file} does not fit this network:${shown.join('')}${more}`);
   }
   for (const resident of residents) {
-    const { shape, data } = tensors.get(resident.name)!;
-    runtime.write(resident, { shape, dtype: resident.dtype, data } as HostTensor);
+    runtime.write(resident, toHostTensor(tensors.get(resident.name)!, file, resident.name));
   }
   return metadata;
 }

@@ -135,15 +135,16 @@ export function serializeSafetensors(
   if (Object.keys(metadata).length > 0)
     header.push(['__metadata__', Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)))]);
   let end = 0;
-  for (const [index, [name, { dtype, shape, data }]] of entries.entries()) {
-    if (name === '__metadata__' || name === entries[index - 1]?.[0])
-      throw new SafetensorsError('safetensors', name, 'the name is reserved or given twice');
+  const names = new Set(['__metadata__']);
+  for (const [name, { dtype, shape, data }] of entries) {
+    if (names.has(name)) throw new SafetensorsError('safetensors', name, 'the name is reserved or given twice');
     if (!(data instanceof ARRAYS[dtype]) || data.length !== sizeOf(shape))
       throw new SafetensorsError(
         'safetensors',
         name,
         `${data.constructor.name} of ${data.length} elements does not hold ${dtype} ${showShape(shape)}`,
       );
+    names.add(name);
     header.push([name, { dtype, shape, data_offsets: [end, end + data.byteLength] }]);
     end += data.byteLength;
   }
@@ -192,10 +193,10 @@ export function toHostTensor({ dtype, shape, data }: SafetensorsTensor, file: st
     default: {
       const values = new Int32Array(data.length);
       for (let i = 0; i < values.length; i++) {
-        const value = data[i]!;
-        if (value !== BigInt.asIntN(32, BigInt(value)) && Number(value) !== Number(value) >> 0)
-          throw new SafetensorsError(file, name, `element ${i} is ${value}, which does not fit 32 bits`);
-        values[i] = Number(value);
+        const value = Number(data[i]);
+        if ((value | 0) !== value)
+          throw new SafetensorsError(file, name, `element ${i} is ${data[i]}, which does not fit 32 bits`);
+        values[i] = value;
       }
       return { shape, dtype: 'i32', data: values };
     }

@@ -196,7 +196,7 @@ export const rsqrtOp = unary(
   'rsqrt',
   'inverseSqrt(a)',
   (a) => 1 / Math.sqrt(a),
-  (g, a, out) => mulScalar(div(mul(g, out), a), -0.5),
+  (g, _a, out) => mulScalar(mul(g, mul(out, square(out))), -0.5),
   0.1,
   4,
 );
