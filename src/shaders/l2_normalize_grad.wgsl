@@ -1,0 +1,31 @@
+// Gradient of l2_normalize: what is left of dy across y, divided by the norm; dy / sqrt(epsilon) where epsilon took the
+// place of the norm, which then is a constant.
+alias V = f32;  // @param
+const LANES: u32 = 1u;  // @param
+
+struct Uniforms { rows: u32, length: u32, epsilon: f32 }
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> x: array<V>;
+@group(0) @binding(2) var<storage, read> dy: array<V>;
+@group(0) @binding(3) var<storage, read_write> dx: array<V>;
+
+// Sum of the lanes, of which there are LANES: a scalar splat into a vector counts once.
+fn total(v: V) -> f32 { return dot(vec4f(v), select(vec4f(1.0, 0.0, 0.0, 0.0), vec4f(1.0), LANES == 4u)); }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+  let row = (group.y * groups.x + group.x) * 64u + local;
+  if (row >= u.rows) { return; }
+  let end = (row + 1u) * u.length;
+  var squares = V();
+  var products = V();
+  for (var i = row * u.length; i < end; i++) {
+    squares += x[i] * x[i];
+    products += x[i] * dy[i];
+  }
+  let square = total(squares);
+  let scale = inverseSqrt(max(square, u.epsilon));
+  let along = select(0.0, total(products) * scale * scale, square > u.epsilon);
+  for (var i = row * u.length; i < end; i++) { dx[i] = (dy[i] - x[i] * along) * scale; }
+}
