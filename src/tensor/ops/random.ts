@@ -64,7 +64,6 @@ export const randomOp: Op<Random> = {
     if (stream !== stream >>> 0) throw new OpError('random', `stream must be a u32, got ${stream}`);
     return [{ shape, dtype: 'f32' }];
   },
-  grad: () => [null, null],
   reference([seed, step], { shape, stream, distribution }) {
     const y = ndarray(shape);
     for (let at = 0; at < y.data.length; at += 4) {
