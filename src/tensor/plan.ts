@@ -2,7 +2,8 @@
  * From a graph to a plan: which kernels run in which order, and where every value lies. A plan is plain data; it can
  * be made and printed without a GPU. `executable.ts` turns it into buffers, pipelines and bind groups.
  */
-import { fuse, fusedCommands } from './fuse.js';
+import { fuse } from './fuse.js';
+import { fusedCommands } from './fused_kernel.js';
 import { describe, type Graph, type Node, type Tensor } from './graph.js';
 import { assignSlots, type Lifetime } from './memory.js';
 import type { AdapterFacts, Command } from './op.js';
@@ -80,7 +81,9 @@ export function makePlan(
     if (group) {
       const flops = group.nodes.length * sizeOf(group.output.shape);
       const label = group.nodes.map((member) => member.op!.name).join('+');
-      steps.push(makeStep(node, label, 'fused', group.inputs, [group.output], fusedCommands(group), [], flops));
+      steps.push(
+        makeStep(node, label, 'fused', group.inputs, [group.output], fusedCommands(group, adapter), [], flops),
+      );
     } else {
       const context = { inputs: node.inputs, outputs: node.outputs, params: node.params, adapter };
       const kernel = selectKernel(node.op, context, overrides);
