@@ -1,7 +1,6 @@
 /** What the samples of the generic suite can't say: sizes of real use, special values, and errors. */
 import { describe, expect, it } from 'vitest';
-import * as graph from '../../src/tensor/graph.js';
-import { type Tensor, traceInto } from '../../src/tensor/graph.js';
+import { Graph, type Tensor, traceInto } from '../../src/tensor/graph.js';
 import { gather, oneHot, segmentSum, segmentSumOp } from '../../src/tensor/ops/gather.js';
 import { concat, pad, slice, transpose } from '../../src/tensor/ops/layout.js';
 import { countValid, l2Normalize, softmax, softmaxCrossEntropy } from '../../src/tensor/ops/normalize.js';
