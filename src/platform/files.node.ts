@@ -20,9 +20,13 @@ export function folderFiles(folder: string): FileSource {
     read: (path) => reading(path, async (absolute) => ownBuffer(await readFile(absolute))),
     readHead: (path, bytes) =>
       reading(path, async (absolute) => {
-        await using file = await open(absolute);
-        const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
-        return ownBuffer(buffer.subarray(0, bytesRead));
+        const file = await open(absolute);
+        try {
+          const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
+          return ownBuffer(buffer.subarray(0, bytesRead));
+        } finally {
+          await file.close();
+        }
       }),
   };
 }

@@ -13,6 +13,7 @@ const files = new Map([
   ['tall_label.png', encodeGreyPng({ width: 2, height: 3, data: new Uint8Array(6) })],
   ['big.jpg', encodeJpeg({ width: 50, height: 9, data: new Uint8Array(1350) })],
   ['cut.jpg', encodeJpeg({ width: 50, height: 9, data: new Uint8Array(1350) }).subarray(0, -30)],
+  ['head.jpg', encodeJpeg({ width: 50, height: 9, data: new Uint8Array(1350) }).subarray(0, 70)],
   ['train.txt', new TextEncoder().encode('a.png a_label.png\nbig.jpg\n')],
 ]);
 const dataset = (list: string) => new Dataset(memoryFiles(files, '/data'), parseList(list, 'list.txt'));
@@ -38,6 +39,16 @@ describe('Dataset', () => {
     expect(opened.length).toBe(2);
     expect(opened.names).toEqual(['a.png', 'big.jpg']);
     expect(await opened.largestSize()).toEqual({ width: 50, height: 9 });
+  });
+
+  it('reads on where a header is longer than the head of the file', async () => {
+    const source = memoryFiles(files);
+    const readHead = async (path: string) => (await source.read(path)).slice(0, 60);
+    const list = parseList('big.jpg\ncut.jpg\nhead.jpg', 'list.txt');
+    const short = new Dataset({ ...source, readHead }, list);
+    expect(await short.sizeOf(0)).toEqual({ width: 50, height: 9 });
+    expect(await short.sizeOf(1)).toEqual({ width: 50, height: 9 });
+    await expect(short.sizeOf(2)).rejects.toThrow('head.jpg: truncated: it ends before its header gives a size');
   });
 
   it('names both files and sizes where a label is of another size than its image', async () => {

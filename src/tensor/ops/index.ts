@@ -5,6 +5,7 @@ import { batchNormOps } from './batch_norm.js';
 import { convOps } from './conv.js';
 import { elementwiseOps } from './elementwise.js';
 import { gatherOps } from './gather.js';
+import { imageOps } from './image.js';
 import { layoutOps } from './layout.js';
 import { matmulOps } from './matmul.js';
 import { normalizeOps } from './normalize.js';
@@ -26,6 +27,7 @@ export const allOps: readonly Op[] = [
   ...convOps,
   ...alongOps,
   ...gatherOps,
+  ...imageOps,
   ...layoutOps,
   ...normalizeOps,
   ...poolOps,
