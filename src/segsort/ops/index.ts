@@ -1,0 +1,20 @@
+/** SegSort's own ops, for the generic tests and the list of kernels that `segsort doctor` prints. */
+import type { Op } from '../../tensor/op.js';
+import { assignClustersOp } from './assign.js';
+import { initialClustersOp, locationsOp } from './grid.js';
+import { logAddExpOp } from './log_add_exp.js';
+import { ncaOps } from './nca.js';
+import { segmentsOfOp } from './segments.js';
+import { labelHistogramOp, majorityOp, voteLabelsOp } from './votes.js';
+
+export const segsortOps: readonly Op[] = [
+  initialClustersOp,
+  locationsOp,
+  assignClustersOp,
+  segmentsOfOp,
+  ...ncaOps,
+  logAddExpOp,
+  labelHistogramOp,
+  majorityOp,
+  voteLabelsOp,
+];
