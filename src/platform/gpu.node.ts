@@ -1,7 +1,8 @@
 /** `#gpu` under Node: Dawn, from the npm package `webgpu`. */
 import type { AdapterAttempt, AdapterChoice, FoundAdapter, GpuOptions } from './gpu.js';
 import { GpuUnavailableError, isSoftware } from './gpu.js';
-import { withSwiftShader } from './swiftshader.node.js';
+import { provideVulkanLoader, withSwiftShader } from './swiftshader.node.js';
+import { DRIVER_VARIABLES } from './system.node.js';
 
 /** Toggles are listed in Dawn's `src/dawn/native/Toggles.cpp`. */
 const ENABLE = [
@@ -36,7 +37,7 @@ async function find(options: GpuOptions): Promise<FoundAdapter> {
   const choice = options.adapter ?? choiceOfEnvironment();
   const backend = BACKENDS[process.platform] ?? 'webgpu';
   const attempts: AdapterAttempt[] = [];
-  const userDriver = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'].find((name) => process.env[name]);
+  const userDriver = DRIVER_VARIABLES.find((name) => process.env[name]);
   const dawn = await loadDawn(attempts);
 
   const request = async (where: string): Promise<FoundAdapter | undefined> => {
@@ -57,9 +58,10 @@ async function find(options: GpuOptions): Promise<FoundAdapter> {
   };
 
   const isLinux = process.platform === 'linux';
-  if (!isLinux || userDriver || choice === 'gpu' || (choice === 'auto' && !noGpu)) {
-    const where = userDriver ? `${backend}, ${userDriver}=${process.env[userDriver]}` : backend;
-    const found = await request(where);
+  const askable = isLinux ? await provideVulkanLoader(attempts) : true;
+  const wanted = !isLinux || choice === 'gpu' || (choice === 'auto' && !noGpu);
+  if (userDriver || (askable && wanted)) {
+    const found = await request(userDriver ? `${backend}, ${userDriver}=${process.env[userDriver]}` : backend);
     if (found) return found;
   }
   // A driver the user named is a decision: SwiftShader in its place would hide that it does not work.

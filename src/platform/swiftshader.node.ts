@@ -1,13 +1,14 @@
 /**
- * SwiftShader, a Vulkan driver that computes on the CPU, for Linux machines where Vulkan finds no device: out of
- * `@sparticuz/chromium`, with its Vulkan loader where the system has none, or out of an installed Chrome.
+ * Vulkan on Linux without system packages: SwiftShader, a driver that computes on the CPU, and a Vulkan loader, both
+ * out of `@sparticuz/chromium`; or SwiftShader of an installed Chrome.
  */
-import { access } from 'node:fs/promises';
+import { access, readdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { unpackSwiftShader } from './chromium_package.node.js';
 import type { AdapterAttempt } from './gpu.js';
 
-/** Descriptions of the driver that come with Chrome and Chromium. */
+/** Descriptions of SwiftShader that come with Chrome and Chromium. */
 const INSTALLED = [
   '/usr/lib/chromium',
   '/usr/lib/chromium-browser',
@@ -15,56 +16,79 @@ const INSTALLED = [
   '/snap/chromium/current/usr/lib/chromium-browser',
 ].map((folder) => join(folder, 'vk_swiftshader_icd.json'));
 
+/** Where drivers are described, after the Vulkan loader's documentation. */
+const DRIVER_FOLDERS = [
+  '/etc/vulkan/icd.d',
+  '/usr/share/vulkan/icd.d',
+  '/usr/local/etc/vulkan/icd.d',
+  '/usr/local/share/vulkan/icd.d',
+  join(homedir(), '.local/share/vulkan/icd.d'),
+];
+
+/** Loaders stay loaded: Dawn finds the system's, or one the process already holds under the name libvulkan.so.1. */
+const loaders: unknown[] = [];
+
+/**
+ * Has the process hold a Vulkan loader. False where no driver can be behind it, so that asking would only make
+ * Dawn complain: there is neither a loader nor a driver on this system.
+ */
+export async function provideVulkanLoader(attempts: AdapterAttempt[]): Promise<boolean> {
+  const koffi = await import('koffi').catch((error: Error) => {
+    attempts.push({ where: 'npm package koffi', outcome: error.message });
+  });
+  if (!koffi) return true; // Dawn finds the system's by itself
+  const load = (library: string) => loaders.push(koffi.load(library, { global: true }));
+  try {
+    load('libvulkan.so.1');
+    return true;
+  } catch (error) {
+    attempts.push({ where: 'libvulkan.so.1 of the system', outcome: firstLine(error) });
+  }
+  try {
+    load(join(await unpackSwiftShader(), 'libvulkan.so.1'));
+  } catch (error) {
+    attempts.push({ where: 'libvulkan.so.1 of @sparticuz/chromium', outcome: firstLine(error) });
+  }
+  // A container that is lent a GPU has its driver, and often no loader.
+  const folders = await Promise.all(DRIVER_FOLDERS.map((folder) => readdir(folder).catch(() => [])));
+  if (folders.flat().some((name) => name.endsWith('.json'))) return true;
+  attempts.push({ where: 'Vulkan drivers of the system', outcome: `none in ${DRIVER_FOLDERS.join(', ')}` });
+  return false;
+}
+
 /** Calls `request` with the environment that makes Vulkan use SwiftShader; undefined where there is none. */
 export async function withSwiftShader<T>(
   attempts: AdapterAttempt[],
   request: (where: string) => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const driver = await findDriver(attempts);
+  const driver = await findSwiftShader(attempts);
   if (!driver) return undefined;
-  await provideLoader(driver.loader, attempts);
-  // The loader reads it when an adapter is first asked for. Child processes are to look for themselves.
-  process.env.VK_ICD_FILENAMES = driver.icd;
+  // The loader reads it when an adapter is first asked for. Child processes look for themselves.
+  process.env.VK_ICD_FILENAMES = driver;
   try {
-    return await request(`SwiftShader, ${driver.icd}`);
+    return await request(`SwiftShader, ${driver}`);
   } finally {
     delete process.env.VK_ICD_FILENAMES;
   }
 }
 
-async function findDriver(attempts: AdapterAttempt[]): Promise<{ icd: string; loader?: string } | undefined> {
+async function findSwiftShader(attempts: AdapterAttempt[]): Promise<string | undefined> {
   try {
-    const folder = await unpackSwiftShader();
-    return { icd: join(folder, 'vk_swiftshader_icd.json'), loader: join(folder, 'libvulkan.so.1') };
+    return join(await unpackSwiftShader(), 'vk_swiftshader_icd.json');
   } catch (error) {
-    attempts.push({ where: 'SwiftShader out of @sparticuz/chromium', outcome: (error as Error).message });
+    attempts.push({ where: 'SwiftShader of @sparticuz/chromium', outcome: firstLine(error) });
   }
-  for (const icd of INSTALLED) {
-    const found = await access(icd).then(
+  for (const driver of INSTALLED) {
+    const found = await access(driver).then(
       () => true,
       () => false,
     );
-    if (found) return { icd };
+    if (found) return driver;
   }
   attempts.push({ where: 'SwiftShader of an installed Chrome', outcome: `none of ${INSTALLED.join(', ')}` });
   return undefined;
 }
 
-/** Loaders stay loaded: Dawn looks them up by name when it asks for its first adapter. */
-const loaded: unknown[] = [];
-
-/** Dawn finds the system's Vulkan loader, or one the process already holds under the name `libvulkan.so.1`. */
-async function provideLoader(loader: string | undefined, attempts: AdapterAttempt[]): Promise<void> {
-  if (loaded.length > 0) return;
-  try {
-    const { load } = await import('koffi');
-    try {
-      loaded.push(load('libvulkan.so.1', { global: true }));
-    } catch (error) {
-      if (!loader) throw error;
-      loaded.push(load(loader, { global: true }));
-    }
-  } catch (error) {
-    attempts.push({ where: 'Vulkan loader', outcome: (error as Error).message });
-  }
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
 }
