@@ -83,7 +83,7 @@ export function poolKernels<P extends Pool>(
       const { size, stride, padding, countIncludePad } = context.params;
       const { image, pooled } = shapes(context);
       const channels = image[3]! / lanes;
-      const run = lanes === 4 && context.adapter.cpu ? Math.min(channels, 4) : 1;
+      const run = lanes === 4 && context.adapter.cpu ? Math.min(channels, 8) : 1;
       const runs = Math.ceil(channels / run);
       const written = kind.gradient ? image : pooled;
       const count = written[0]! * written[1]! * written[2]! * runs;

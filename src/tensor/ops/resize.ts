@@ -79,7 +79,7 @@ function variant<P extends Resize>(gradient: boolean, name: string, lanes: 1 | 4
     commands({ inputs, outputs, params, adapter }) {
       const [image, resized] = gradient ? [outputs[0]!.shape, inputs[0]!.shape] : [inputs[0]!.shape, outputs[0]!.shape];
       const channels = image[3]! / lanes;
-      const run = lanes === 4 && adapter.cpu ? Math.min(channels, 4) : 1;
+      const run = lanes === 4 && adapter.cpu ? Math.min(channels, 8) : 1;
       const runs = Math.ceil(channels / run);
       const written = outputs[0]!.shape;
       const count = written[0]! * written[1]! * written[2]! * runs;
