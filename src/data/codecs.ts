@@ -5,7 +5,6 @@ import { decodeJpeg, isJpeg, jpegSize } from './jpeg.js';
 import { decodeLabelPng, decodePng, isPng, pngSize } from './png.js';
 
 export * from './image.js';
-export { encodeJpeg } from './jpeg_encode.js';
 export { encodeGreyPng, encodePalettePng, encodePng } from './png.js';
 
 /**

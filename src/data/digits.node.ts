@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { encodeJpeg, encodePalettePng } from './codecs.js';
+import { encodePalettePng, encodePng } from './codecs.js';
 import {
   DIGIT_CLASSES,
   DIGIT_SIDE,
@@ -21,8 +21,6 @@ export interface DigitSceneOptions extends SceneOptions {
   /** Number of scenes in the training and in the held-out list. */
   readonly train: number;
   readonly val: number;
-  /** 1 to 100. */
-  readonly jpegQuality: number;
   /** Called now and then with the number of scenes written so far and in all. */
   readonly onProgress?: (written: number, all: number) => void;
 }
@@ -37,7 +35,7 @@ export interface DigitSceneFolder {
   readonly written: boolean;
 }
 
-export const DEFAULT_DIGIT_SCENES: DigitSceneOptions = { ...EASY_SCENES, train: 4000, val: 200, jpegQuality: 95 };
+export const DEFAULT_DIGIT_SCENES: DigitSceneOptions = { ...EASY_SCENES, train: 4000, val: 200 };
 
 const LISTS = 'ImageSets/Segmentation';
 const MANIFEST = 'manifest.json';
@@ -89,7 +87,7 @@ function toBytes(ink: number[]): Uint8Array {
 }
 
 /**
- * Writes the data set to a folder: `JPEGImages`, `SegmentationClass` (palette PNG), `ImageSets/Segmentation/train.txt`
+ * Writes the data set to a folder: `JPEGImages` (PNG, in spite of VOC's name), `SegmentationClass` (palette PNG), `ImageSets/Segmentation/train.txt`
  * and `val.txt` (`image label` a line), `classes.json`. A folder that already holds exactly this data set is left
  * as it is; one that holds it with other options is replaced.
  *
@@ -122,7 +120,7 @@ export async function writeDigitScenes(
       const entries = Array.from({ length: settings[split] }, (_, index) => entryOf(split, index));
       for (const [index, { image, label }] of entries.entries()) {
         const scene = composer.compose(index);
-        await writeFile(join(temporary, image), encodeJpeg(scene.image, settings.jpegQuality));
+        await writeFile(join(temporary, image), encodePng(scene.image));
         await writeFile(join(temporary, label), encodePalettePng(scene.labels));
         if (++written % 50 === 0) onProgress?.(written, settings.train + settings.val);
       }
@@ -143,7 +141,7 @@ export async function writeDigitScenes(
 
 function entryOf(split: Split, index: number): ListEntry & { label: string } {
   const id = `${split}_${String(index).padStart(6, '0')}`;
-  return { image: `JPEGImages/${id}.jpg`, label: `SegmentationClass/${id}.png`, line: index + 1 };
+  return { image: `JPEGImages/${id}.png`, label: `SegmentationClass/${id}.png`, line: index + 1 };
 }
 
 /** The manifest of a folder written earlier; null where there is no folder, or an empty one. */

@@ -5,7 +5,6 @@ import {
   decodeImage,
   decodeLabels,
   encodeGreyPng,
-  encodeJpeg,
   encodePalettePng,
   encodePng,
   imageSize,
@@ -13,6 +12,7 @@ import {
   vocPalette,
 } from '../../src/data/codecs.js';
 import { DataError } from '../../src/data/errors.js';
+import { encodeJpeg } from '../support/jpeg.js';
 
 /** Smooth colours, which survive JPEG well. */
 function gradient(width: number, height: number): RgbImage {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { encodeGreyPng, encodeJpeg, encodePng, type RgbImage } from '../../src/data/codecs.js';
+import { encodeGreyPng, encodePng, type RgbImage } from '../../src/data/codecs.js';
 import { Dataset } from '../../src/data/dataset.js';
 import { DataError } from '../../src/data/errors.js';
 import { parseList } from '../../src/data/lists.js';
 import { memoryFiles } from '../../src/platform/files.js';
+import { encodeJpeg } from '../support/jpeg.js';
 
 const image: RgbImage = { width: 3, height: 2, data: Uint8Array.from({ length: 18 }, (_, i) => i * 14) };
 const labels = { width: 3, height: 2, data: Uint8Array.of(0, 1, 255, 20, 2, 3) };

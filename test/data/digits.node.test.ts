@@ -37,7 +37,7 @@ describe('writeDigitScenes', () => {
     expect((await Dataset.open(folderFiles(target), result.trainList)).length).toBe(12);
     expect(val.length).toBe(4);
     expect(val.list.entries[0]).toMatchObject({
-      image: 'JPEGImages/val_000000.jpg',
+      image: 'JPEGImages/val_000000.png',
       label: 'SegmentationClass/val_000000.png',
     });
     for (let index = 0; index < 4; index++) {
@@ -59,7 +59,7 @@ describe('writeDigitScenes', () => {
 
   it('leaves a folder alone that holds exactly this, and replaces one with other options', async () => {
     const target = join(folder, 'scenes');
-    const image = join(target, 'JPEGImages/train_000003.jpg');
+    const image = join(target, 'JPEGImages/train_000003.png');
     const before = await stat(image);
     expect((await writeDigitScenes(target, options)).written).toBe(false);
     expect((await stat(image)).ino).toBe(before.ino);

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { encodeGreyPng, encodeJpeg } from '../../src/data/codecs.js';
+import { encodeGreyPng } from '../../src/data/codecs.js';
 import { Dataset } from '../../src/data/dataset.js';
 import { workerDecoder } from '../../src/data/decoder.js';
 import { DataError } from '../../src/data/errors.js';
@@ -16,6 +16,7 @@ import type * as Library from '../../src/data/loader.js';
 import { Loader, type LoaderOptions } from '../../src/data/loader.js';
 import { folderFiles } from '../../src/platform/files.node.js';
 import { startModuleWorker } from '../../src/platform/workers.js';
+import { encodeJpeg } from '../support/jpeg.js';
 
 let folder = '';
 let bundled: typeof Library;

@@ -1,6 +1,6 @@
 /** The loader with Web Workers; in Node, see loader_workers.node.test.ts. */
 import { describe, expect, it } from 'vitest';
-import { encodeGreyPng, encodeJpeg } from '../../src/data/codecs.js';
+import { encodeGreyPng } from '../../src/data/codecs.js';
 import { Dataset } from '../../src/data/dataset.js';
 import { workerDecoder } from '../../src/data/decoder.js';
 import { formatList, parseList } from '../../src/data/lists.js';
@@ -8,6 +8,7 @@ import { Loader, type LoaderOptions } from '../../src/data/loader.js';
 import { memoryFiles } from '../../src/platform/files.js';
 import { type StartWorker, startModuleWorker } from '../../src/platform/workers.js';
 import { inNode } from '../support/files.js';
+import { encodeJpeg } from '../support/jpeg.js';
 
 const COUNT = 5;
 const files = new Map<string, Uint8Array>();
