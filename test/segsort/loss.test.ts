@@ -16,7 +16,7 @@ import { plainSegsortLoss, plainUnsupervisedLoss } from './plain.js';
 const images = 3;
 const pixels = 20;
 const channels = 5;
-const options = { clusters: 4, classes: 3, ignore: 255, capacity: 12, concentration: 10 };
+const options = { clusters: 4, classes: 3, ignore: 255, capacity: 12, concentration: 10, numerator: 'nca' } as const;
 
 /** Labels 0, 1, 2 and 255; image 2 is ignored altogether. */
 function labelMap(): NdArray {
@@ -45,11 +45,18 @@ interface Case {
   readonly clusters?: NdArray;
   readonly bankLabels?: NdArray | null;
   readonly concentration?: number;
+  readonly numerator?: 'nca' | 'self';
 }
 
 /** The loss, its gradient and what comes with it, as a step of [embedding, banks]. */
 const step =
-  ({ labels: l = labels, clusters: c = clusters, bankLabels: b = bankLabels, concentration = 10 }: Case) =>
+  ({
+    labels: l = labels,
+    clusters: c = clusters,
+    bankLabels: b = bankLabels,
+    concentration = 10,
+    numerator = 'nca',
+  }: Case) =>
   (x: Tensor, table: Tensor) => {
     const { loss, validPixels, segmentCounts, prototypes, prototypeLabels } = segsortLoss(
       {
@@ -58,7 +65,7 @@ const step =
         clusters: constant(c.shape, c.data, 'i32'),
         banks: b && { prototypes: table, labels: constant(b.shape, b.data, 'i32') },
       },
-      { ...options, concentration },
+      { ...options, concentration, numerator },
     );
     const [gradient] = grad(loss, [x]);
     return { loss, gradient: gradient!, validPixels, segmentCounts, prototypes, prototypeLabels };
@@ -104,6 +111,7 @@ const cases: Record<string, Case> = {
   'with banks': {},
   'without banks': { bankLabels: null },
   'with unused banks': { bankLabels: ndarray([8], new Float64Array(8).fill(-1), 'i32') },
+  'of own segments alone': { numerator: 'self' },
   'of a high concentration': { concentration: 60 },
   'of one class': {
     labels: ndarray([images, pixels], new Float64Array(images * pixels).fill(1), 'i32'),
@@ -115,9 +123,9 @@ describe.for(Object.entries(cases))('segsortLoss %s', ([name, variant]) => {
   const args = [embedding, bankPrototypes];
 
   it('has the value of the formula', async () => {
-    const { labels: l = labels, bankLabels: b = bankLabels, concentration = 10 } = variant;
+    const { labels: l = labels, bankLabels: b = bankLabels, concentration = 10, numerator = 'nca' } = variant;
     const banks = b && { prototypes: bankPrototypes, labels: b };
-    const expected = plainSegsortLoss(embedding, l, clusters, banks, { ...options, concentration });
+    const expected = plainSegsortLoss(embedding, l, clusters, banks, { ...options, concentration, numerator });
     const exact = inFloat64(step(variant), args);
     expect(exact.loss!.data[0]).toBeCloseTo(expected.loss, 9);
     expect(exact.validPixels!.data[0]).toBe(expected.validPixels);

@@ -48,7 +48,7 @@ export function plainSegsortLoss(
   labels: NdArray,
   clusters: NdArray,
   banks: { prototypes: NdArray; labels: NdArray } | null,
-  { concentration, ignore }: { concentration: number; ignore: number },
+  { concentration, ignore, numerator: kind }: { concentration: number; ignore: number; numerator: 'nca' | 'self' },
 ): { loss: number; validPixels: number } {
   const v = vectors(embedding).map(unit);
   const pixels = labels.shape[1]!;
@@ -76,7 +76,8 @@ export function plainSegsortLoss(
     for (const p of members) {
       const term = ({ prototype }: { prototype: Vector }) => Math.exp(concentration * dot(v[p]!, prototype));
       const others = all.filter((other) => other.label === label && !other.members.has(p));
-      const favoured = others.length > 0 ? others : all.filter((other) => other.members.has(p));
+      const own = all.filter((other) => other.members.has(p));
+      const favoured = kind === 'nca' && others.length > 0 ? others : own;
       const numerator = favoured.reduce((sum, other) => sum + term(other), 0);
       const rest = all.filter((other) => other.label !== label).reduce((sum, other) => sum + term(other), 0);
       total -= Math.log(numerator / (numerator + rest));
