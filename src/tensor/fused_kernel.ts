@@ -6,6 +6,8 @@ import { type DType, sizeOf } from './types.js';
 
 const LETTERS = ['a', 'b', 'c', 'd', 'e'];
 const WIDE: Record<DType, string> = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' };
+/** Elements from which unrolling pays for the longer compilation. */
+const UNROLL_FROM = 16384;
 const CONVERT: Record<DType, string> = { f32: 'F', i32: 'I', u32: 'U' };
 
 /**
@@ -24,7 +26,7 @@ export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command
   const last = rank - 1;
   const width = space.extents[last]! % 4 === 0 ? 4 : 1;
   const extents = space.extents.map((extent, axis) => (axis === last ? extent / width : extent));
-  const unroll = adapter.cpu && extents[last]! % 4 === 0 ? 4 : 1;
+  const unroll = adapter.cpu && extents[last]! % 4 === 0 && sizeOf(shape) >= UNROLL_FROM ? 4 : 1;
   const uniforms: Record<string, number> = { count: sizeOf(shape) / width };
   for (let axis = 1; axis < rank; axis++) uniforms[`extent${axis}`] = extents[axis]!;
 
