@@ -11,6 +11,8 @@ export interface PspSpec {
   readonly bins: readonly number[];
   /** Channels of each pooled branch and of the convolution behind them. */
   readonly filters: number;
+  /** Decay of the running statistics. Default: the reference's 0.99. */
+  readonly decay?: number;
 }
 
 /** The released head. */
@@ -22,16 +24,17 @@ export const PSP: PspSpec = { bins: [1, 2, 3, 6], filters: 512 };
  */
 export function buildPspHead(scope: Scope, inputChannels: number, outputs: number, spec: PspSpec = PSP): Built {
   const block5 = scope.child('block5');
+  const { decay = HEAD_DECAY } = spec;
   const branches = spec.bins.map((bin) => ({
     bin,
     conv: convUnit(block5.child(`pool${bin}/conv1`), inputChannels, {
       channels: spec.filters,
       kernel: 1,
-      decay: HEAD_DECAY,
+      decay,
     }),
   }));
   const joined = inputChannels + spec.bins.length * spec.filters;
-  const conv2 = convUnit(block5.child('conv2'), joined, { channels: spec.filters, kernel: 3, decay: HEAD_DECAY });
+  const conv2 = convUnit(block5.child('conv2'), joined, { channels: spec.filters, kernel: 3, decay });
   const fc = convUnit(block5.child('fc1_voc12'), spec.filters, {
     channels: outputs,
     kernel: 1,

@@ -26,6 +26,15 @@ export interface ResNetSpec {
   readonly blocks: readonly BlockSpec[];
   /** Input pixels per feature: strides beyond this turn into dilation. */
   readonly outputStride: number;
+  /** Decay of the running statistics; a run of a few hundred steps needs less than the reference's 0.9997. */
+  readonly decay?: number;
+}
+
+/** The features of a ResNet, and those of its stem for heads that refine at a higher resolution. */
+export interface ResNet {
+  readonly stem: Built;
+  /** From the stem's output to the features. */
+  readonly body: Built;
 }
 
 const STEM = { filters: 64, kernel: 7, stride: 2, pool: true } as const;
@@ -46,11 +55,11 @@ export const resnet101 = (outputStride = 8) => standard('resnet_v1_101', 'bottle
  * Builds the features of a ResNet: [N, H, W, 3] to [N, ceil(H/s), ceil(W/s), channels] with s the output stride. `scope`
  * is the network's root, whose path is the spec's name.
  */
-export function buildResNet(scope: Scope, spec: ResNetSpec): Built {
-  const { stem } = spec;
-  const parts: Built[] = [
-    convUnit(scope.child('conv1'), 3, { channels: stem.filters, kernel: stem.kernel, stride: stem.stride }),
-  ];
+export function buildResNet(scope: Scope, spec: ResNetSpec): ResNet {
+  const { stem, decay } = spec;
+  const { filters, kernel } = stem;
+  const first = convUnit(scope.child('conv1'), 3, { channels: filters, kernel, stride: stem.stride, decay });
+  const parts: Built[] = [];
   if (stem.pool) parts.push(stemPool(scope, stem.filters));
   let channels = stem.filters;
   let stride = stem.stride * (stem.pool ? 2 : 1);
@@ -65,7 +74,7 @@ export function buildResNet(scope: Scope, spec: ResNetSpec): Built {
       // TF-Slim's `stack_blocks_dense`: the unit that would stride keeps its own rate, those behind it are dilated.
       const dilate = stride * wanted > spec.outputStride;
       const unitScope = scope.child(`block${b + 1}/unit_${u + 1}/${spec.unit}_v1`);
-      const part = residualUnit(unitScope, channels, spec.unit, block.filters, dilate ? 1 : wanted, dilation);
+      const part = residualUnit(unitScope, channels, spec.unit, block.filters, dilate ? 1 : wanted, dilation, decay);
       parts.push(part);
       channels = part.channels;
       if (dilate) dilation *= wanted;
@@ -76,7 +85,7 @@ export function buildResNet(scope: Scope, spec: ResNetSpec): Built {
     throw new Error(
       `${spec.name}: its strides give ${stride} in all, less than the output stride ${spec.outputStride}`,
     );
-  return sequence(parts);
+  return { stem: first, body: sequence(parts) };
 }
 
 function stemPool(scope: Scope, channels: number): Built {
@@ -85,7 +94,10 @@ function stemPool(scope: Scope, channels: number): Built {
   return { layer, channels };
 }
 
-/** A bottleneck (1x1, 3x3, 1x1) or basic (3x3, 3x3) unit; the stride and the dilation are its 3x3 convolution's. */
+/**
+ * A bottleneck (1x1, 3x3, 1x1) or basic (3x3, 3x3) unit. The stride is the bottleneck's 3x3 convolution's and the basic
+ * unit's first one's.
+ */
 export function residualUnit(
   scope: Scope,
   inputChannels: number,
@@ -93,9 +105,10 @@ export function residualUnit(
   filters: number,
   stride: number,
   dilation: number,
+  decay?: number,
 ): Built {
   const channels = unit === 'bottleneck' ? 4 * filters : filters;
-  const shortcut = shortcutOf(scope, inputChannels, channels, stride);
+  const shortcut = shortcutOf(scope, inputChannels, channels, stride, decay);
   const inner =
     unit === 'bottleneck'
       ? [
@@ -104,12 +117,12 @@ export function residualUnit(
           { channels, kernel: 1, relu: false },
         ]
       : [
-          { channels: filters, kernel: 3, dilation },
-          { channels, kernel: 3, stride, dilation, relu: false },
+          { channels: filters, kernel: 3, stride, dilation },
+          { channels, kernel: 3, dilation, relu: false },
         ];
   const convs: Built[] = [];
   for (const [i, options] of inner.entries())
-    convs.push(convUnit(scope.child(`conv${i + 1}`), convs[i - 1]?.channels ?? inputChannels, options));
+    convs.push(convUnit(scope.child(`conv${i + 1}`), convs[i - 1]?.channels ?? inputChannels, { ...options, decay }));
   const body = sequence(convs);
   const layer: Layer = (x, pass) => {
     const skipped = shortcut(x, pass);
@@ -120,9 +133,9 @@ export function residualUnit(
 }
 
 /** Identity where shapes agree, every stride-th pixel where only the size differs, else a 1x1 convolution. */
-function shortcutOf(scope: Scope, inputChannels: number, channels: number, stride: number): Layer {
+function shortcutOf(scope: Scope, inputChannels: number, channels: number, stride: number, decay?: number): Layer {
   if (inputChannels !== channels)
-    return convUnit(scope.child('shortcut'), inputChannels, { channels, kernel: 1, stride, relu: false }).layer;
+    return convUnit(scope.child('shortcut'), inputChannels, { channels, kernel: 1, stride, relu: false, decay }).layer;
   if (stride === 1) return (x) => x;
   return (x) => named(`${scope.path}/shortcut`, () => maxPool(x, { size: 1, stride, padding: [0, 0, 0, 0] }));
 }

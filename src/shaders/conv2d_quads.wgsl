@@ -2,23 +2,25 @@
 // computed as in matmul_quads.wgsl (read that first). Four lanes compute 64 pixels x 32 channels of the destination;
 // the sum runs over the filter's taps and the channels of the source image.
 //
-// Both directions gather: a destination pixel (row, column) reads, for each tap, the source pixel
-// (row * scan + shift of the tap, ...). Forward, the destination is y, the source x, `scan` is the stride.
-// Backward, the destination is dx, the source dy: the pixels of dx whose coordinates leave the same remainders by the
-// stride read dy with `scan` 1 through the same taps, so each workgroup takes pixels of one such class (group.z) and
-// skips the other taps as a whole.
+// Both directions gather: through tap (i, j), pixel (row, column) of the destination's lattice reads the source pixel
+// (row * scan_row + shift_row + i * shift_row_step, ...). See conv_lattice.ts for how a convolution and its input
+// gradient, stride and dilation become such lattices.
 
 enable subgroups;
 
-const BACKWARD: bool = false;  // @param
+const TRANSPOSE: bool = false;  // @param  the source has the filter's channels out, as it does for the input gradient
 const WIDE: bool = true;  // @param  32 channels a tile, or else 16
 
 struct Uniforms {
   batches: u32,
-  to_h: u32, to_w: u32, to_c4: u32,        // destination, channels in vec4s
-  from_h: u32, from_w: u32, from_c4: u32,  // source
-  kernel_h: u32, kernel_w: u32, stride_h: i32, stride_w: i32, dilation_h: i32, dilation_w: i32,
-  pad_top: i32, pad_left: i32,
+  from_h: u32, from_w: u32, from_c4: u32,  // source image, channels in vec4s
+  to_h: u32, to_w: u32, to_c4: u32,        // destination image
+  // The lattice of destination pixels: its size, and where in the image it starts and how it goes on.
+  rows: u32, columns: u32, first_row: u32, first_column: u32, row_step: u32, column_step: u32,
+  scan_row: i32, scan_column: i32,
+  shift_row: i32, shift_column: i32, shift_row_step: i32, shift_column_step: i32,
+  taps_h: u32, taps_w: u32,
+  first_tap: u32, tap_step_h: u32, tap_step_w: u32,  // positions in the filter
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -26,37 +28,13 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> weights: array<vec4f>;  // HWIO
 @group(0) @binding(3) var<storage, read_write> destination: array<vec4f>;
 
-// The pixels of one class: all of them forward, every stride-th of a row and of a column backward.
-struct Class { first: vec2i, step: vec2i, size: vec2u }
-
-fn class_of(z: u32) -> Class {
-  if (!BACKWARD) { return Class(vec2i(0), vec2i(1), vec2u(u.to_h, u.to_w)); }
-  let step = vec2i(u.stride_h, u.stride_w);
-  let first = vec2i(i32(z) / step.y, i32(z) % step.y);
-  return Class(first, step, vec2u((vec2i(i32(u.to_h), i32(u.to_w)) - first + step - 1) / step));
-}
-
-// What tap (ky, kx) adds to source coordinates, and whether the class reads through it at all.
-struct Shift { by: vec2i, used: bool }
-
-fn shift_of(tap: u32, class_: Class) -> Shift {
-  let stride = vec2i(u.stride_h, u.stride_w);
-  let offset = vec2i(i32(tap / u.kernel_w) * u.dilation_h, i32(tap % u.kernel_w) * u.dilation_w)
-    - vec2i(u.pad_top, u.pad_left);
-  if (!BACKWARD) { return Shift(offset, true); }
-  let distance = class_.first - offset;
-  let by = distance / stride;
-  return Shift(by, all(by * stride == distance));
-}
-
-// A destination pixel: where in the source image its window starts, and the first source pixel of its image.
+// A pixel of the lattice: where in the source image its window starts, and the first source pixel of its image.
 struct Pixel { at: vec2i, image: u32 }
 
-fn pixel(index: u32, size: vec2u) -> Pixel {
-  let row = index / size.y;
-  let at = vec2i(vec2u(row % size.x, index % size.y));
-  let scan = select(vec2i(u.stride_h, u.stride_w), vec2i(1), BACKWARD);
-  return Pixel(at * scan, min(row / size.x, u.batches - 1u) * u.from_h * u.from_w);
+fn pixel(index: u32) -> Pixel {
+  let row = index / u.columns;
+  let at = vec2i(i32(row % u.rows) * u.scan_row, i32(index % u.columns) * u.scan_column);
+  return Pixel(at + vec2i(u.shift_row, u.shift_column), min(row / u.rows, u.batches - 1u) * u.from_h * u.from_w);
 }
 
 // Where the channels of a source pixel start, or that it lies in the padding.
@@ -76,7 +54,7 @@ fn load(tap: Tap, c4: u32) -> vec4f {
 fn block(start: u32, to4: u32, c4: u32, lane: u32) -> mat4x4f {
   let channel4 = min(to4, u.to_c4 - 1u);
   var mine: vec4f;
-  if (BACKWARD) {
+  if (TRANSPOSE) {
     mine = weights[start + (channel4 * 4u + lane) * u.from_c4 + c4];
   } else {
     mine = weights[start + (c4 * 4u + lane) * u.to_c4 + channel4];
@@ -84,7 +62,7 @@ fn block(start: u32, to4: u32, c4: u32, lane: u32) -> mat4x4f {
   let shared_ = mat4x4f(
     quadBroadcast(mine, 0u), quadBroadcast(mine, 1u), quadBroadcast(mine, 2u), quadBroadcast(mine, 3u),
   );
-  if (BACKWARD) { return transpose(shared_); }
+  if (TRANSPOSE) { return transpose(shared_); }
   return shared_;
 }
 
@@ -128,12 +106,13 @@ fn accumulate(sums: Sums, slab: Slab, values: vec4f) -> Sums {
   return next;
 }
 
-fn store(index: u32, class_: Class, to4: u32, sums: Sums) {
-  let row = index / class_.size.y;
-  let image = row / class_.size.x;
+fn store(index: u32, to4: u32, sums: Sums) {
+  let row = index / u.columns;
+  let image = row / u.rows;
   if (image >= u.batches) { return; }
-  let at = vec2u(class_.first + vec2i(vec2u(row % class_.size.x, index % class_.size.y)) * class_.step);
-  let start = ((image * u.to_h + at.x) * u.to_w + at.y) * u.to_c4 + to4;
+  let to_row = image * u.to_h + u.first_row + row % u.rows * u.row_step;
+  let to_column = u.first_column + index % u.columns * u.column_step;
+  let start = (to_row * u.to_w + to_column) * u.to_c4 + to4;
   destination[start] = sums.c0;
   if (to4 + 1u < u.to_c4) { destination[start + 1u] = sums.c1; }
   if (to4 + 2u < u.to_c4) { destination[start + 2u] = sums.c2; }
@@ -152,57 +131,54 @@ fn main(
   @builtin(subgroup_invocation_id) invocation: u32,
 ) {
   let lane = invocation & 3u;
-  let class_ = class_of(group.z);
   let to4 = group.x * select(4u, 8u, WIDE);
   let first = group.y * 64u + lane * 16u;
-  let size = class_.size;
-  // Classes differ in size by a row and a column; a tile past the end of its own has nothing to do.
-  if (group.y * 64u >= u.batches * size.x * size.y) { return; }
 
-  let p0 = pixel(first, size);
-  let p1 = pixel(first + 1u, size);
-  let p2 = pixel(first + 2u, size);
-  let p3 = pixel(first + 3u, size);
-  let p4 = pixel(first + 4u, size);
-  let p5 = pixel(first + 5u, size);
-  let p6 = pixel(first + 6u, size);
-  let p7 = pixel(first + 7u, size);
-  let p8 = pixel(first + 8u, size);
-  let p9 = pixel(first + 9u, size);
-  let p10 = pixel(first + 10u, size);
-  let p11 = pixel(first + 11u, size);
-  let p12 = pixel(first + 12u, size);
-  let p13 = pixel(first + 13u, size);
-  let p14 = pixel(first + 14u, size);
-  let p15 = pixel(first + 15u, size);
+  let p0 = pixel(first);
+  let p1 = pixel(first + 1u);
+  let p2 = pixel(first + 2u);
+  let p3 = pixel(first + 3u);
+  let p4 = pixel(first + 4u);
+  let p5 = pixel(first + 5u);
+  let p6 = pixel(first + 6u);
+  let p7 = pixel(first + 7u);
+  let p8 = pixel(first + 8u);
+  let p9 = pixel(first + 9u);
+  let p10 = pixel(first + 10u);
+  let p11 = pixel(first + 11u);
+  let p12 = pixel(first + 12u);
+  let p13 = pixel(first + 13u);
+  let p14 = pixel(first + 14u);
+  let p15 = pixel(first + 15u);
 
-  let taps = u.kernel_h * u.kernel_w;
-  let weights_of_tap = u.from_c4 * u.to_c4 * 4u;
   var t0 = Sums(); var t1 = Sums(); var t2 = Sums(); var t3 = Sums();
   var t4 = Sums(); var t5 = Sums(); var t6 = Sums(); var t7 = Sums();
   var t8 = Sums(); var t9 = Sums(); var t10 = Sums(); var t11 = Sums();
   var t12 = Sums(); var t13 = Sums(); var t14 = Sums(); var t15 = Sums();
-  for (var tap = 0u; tap < taps; tap++) {
-    let shift = shift_of(tap, class_);
-    if (!shift.used) { continue; }
-    let x0 = tap_of(p0, shift.by);
-    let x1 = tap_of(p1, shift.by);
-    let x2 = tap_of(p2, shift.by);
-    let x3 = tap_of(p3, shift.by);
-    let x4 = tap_of(p4, shift.by);
-    let x5 = tap_of(p5, shift.by);
-    let x6 = tap_of(p6, shift.by);
-    let x7 = tap_of(p7, shift.by);
-    let x8 = tap_of(p8, shift.by);
-    let x9 = tap_of(p9, shift.by);
-    let x10 = tap_of(p10, shift.by);
-    let x11 = tap_of(p11, shift.by);
-    let x12 = tap_of(p12, shift.by);
-    let x13 = tap_of(p13, shift.by);
-    let x14 = tap_of(p14, shift.by);
-    let x15 = tap_of(p15, shift.by);
+  for (var tap = 0u; tap < u.taps_h * u.taps_w; tap++) {
+    let i = tap / u.taps_w;
+    let j = tap % u.taps_w;
+    let shift = vec2i(i32(i) * u.shift_row_step, i32(j) * u.shift_column_step);
+    let filter_tap = u.first_tap + i * u.tap_step_h + j * u.tap_step_w;
+    let start = filter_tap * u.from_c4 * u.to_c4 * 4u;
+    let x0 = tap_of(p0, shift);
+    let x1 = tap_of(p1, shift);
+    let x2 = tap_of(p2, shift);
+    let x3 = tap_of(p3, shift);
+    let x4 = tap_of(p4, shift);
+    let x5 = tap_of(p5, shift);
+    let x6 = tap_of(p6, shift);
+    let x7 = tap_of(p7, shift);
+    let x8 = tap_of(p8, shift);
+    let x9 = tap_of(p9, shift);
+    let x10 = tap_of(p10, shift);
+    let x11 = tap_of(p11, shift);
+    let x12 = tap_of(p12, shift);
+    let x13 = tap_of(p13, shift);
+    let x14 = tap_of(p14, shift);
+    let x15 = tap_of(p15, shift);
     for (var c4 = 0u; c4 < u.from_c4; c4++) {
-      let slab = load_slab(tap * weights_of_tap, to4, c4, lane);
+      let slab = load_slab(start, to4, c4, lane);
       t0 = accumulate(t0, slab, load(x0, c4));
       t1 = accumulate(t1, slab, load(x1, c4));
       t2 = accumulate(t2, slab, load(x2, c4));
@@ -222,20 +198,20 @@ fn main(
     }
   }
 
-  store(first, class_, to4, t0);
-  store(first + 1u, class_, to4, t1);
-  store(first + 2u, class_, to4, t2);
-  store(first + 3u, class_, to4, t3);
-  store(first + 4u, class_, to4, t4);
-  store(first + 5u, class_, to4, t5);
-  store(first + 6u, class_, to4, t6);
-  store(first + 7u, class_, to4, t7);
-  store(first + 8u, class_, to4, t8);
-  store(first + 9u, class_, to4, t9);
-  store(first + 10u, class_, to4, t10);
-  store(first + 11u, class_, to4, t11);
-  store(first + 12u, class_, to4, t12);
-  store(first + 13u, class_, to4, t13);
-  store(first + 14u, class_, to4, t14);
-  store(first + 15u, class_, to4, t15);
+  store(first, to4, t0);
+  store(first + 1u, to4, t1);
+  store(first + 2u, to4, t2);
+  store(first + 3u, to4, t3);
+  store(first + 4u, to4, t4);
+  store(first + 5u, to4, t5);
+  store(first + 6u, to4, t6);
+  store(first + 7u, to4, t7);
+  store(first + 8u, to4, t8);
+  store(first + 9u, to4, t9);
+  store(first + 10u, to4, t10);
+  store(first + 11u, to4, t11);
+  store(first + 12u, to4, t12);
+  store(first + 13u, to4, t13);
+  store(first + 14u, to4, t14);
+  store(first + 15u, to4, t15);
 }

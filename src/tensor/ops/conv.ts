@@ -29,18 +29,21 @@ export type { ConvOptions } from './conv_geometry.js';
 const cases: readonly (readonly [Shape, Shape, ConvOptions])[] = [
   [[2, 5, 6, 3], [3, 3, 3, 5], { padding: 1 }],
   [[1, 7, 6, 4], [3, 2, 4, 8], { stride: [2, 1], padding: [1, 0, 2, 1] }],
-  [[2, 9, 8, 8], [3, 3, 8, 4], { stride: 2, padding: [0, 1, 0, 1] }],
   [[1, 9, 11, 4], [3, 3, 4, 20], { dilation: 2, padding: 2 }],
   [[1, 11, 9, 4], [3, 3, 4, 4], { stride: 2, dilation: [2, 3], padding: [3, 2, 1, 4] }],
   // More padding than the filter reaches into, so that border pixels of the output see nothing but zeros.
   [[1, 3, 4, 4], [3, 3, 4, 8], { dilation: 2, padding: [5, 6, 7, 4], stride: 3 }],
   // The last rows and columns are read by no output pixel.
   [[2, 8, 7, 4], [2, 2, 4, 4], { stride: 3 }],
-  [[2, 9, 8, 20], [1, 1, 20, 36], {}],
+  [[2, 5, 7, 20], [1, 1, 20, 36], {}],
+  [[1, 4, 5, 6], [1, 1, 6, 7], {}],
   [[1, 5, 7, 8], [1, 1, 8, 12], { stride: 2 }],
   [[1, 17, 13, 3], [7, 7, 3, 16], { stride: 2, padding: [3, 2, 3, 3] }],
   [[1, 10, 9, 40], [3, 3, 40, 48], { padding: 1 }],
 ];
+
+/** Differentiating the reference of the last two numerically would take too long. */
+const checkGrad = (i: number) => i < cases.length - 2;
 
 export const conv2dOp: Op<Conv> = {
   name: 'conv2d',
@@ -61,6 +64,7 @@ export const conv2dOp: Op<Conv> = {
     cases.map(([image, filter, options], i) => ({
       inputs: [sampleValues(image, i), sampleValues(filter, i + 100)],
       params: convParams(options),
+      checkGrad: checkGrad(i),
     })),
   kernels: conv2dKernels,
   flops: (inputs, _, conv) => 2 * convMultiplyAdds(conv2dSizes(inputs, conv)),
@@ -87,7 +91,11 @@ export const conv2dInputGradOp: Op<ConvInputGrad> = {
     cases.map(([image, filter, options], i): Sample<ConvInputGrad> => {
       const params = convParams(options);
       const dy = sampleValues(outputShape(convSizes('conv2d', image, filter, params)), i + 200);
-      return { inputs: [dy, sampleValues(filter, i + 100)], params: { ...params, inputShape: image } };
+      return {
+        inputs: [dy, sampleValues(filter, i + 100)],
+        params: { ...params, inputShape: image },
+        checkGrad: checkGrad(i),
+      };
     }),
   kernels: inputGradKernels,
   flops: (inputs, _, params) => 2 * convMultiplyAdds(inputGradSizes(inputs, params)),
@@ -114,7 +122,11 @@ export const conv2dFilterGradOp: Op<ConvFilterGrad> = {
     cases.map(([image, filter, options], i): Sample<ConvFilterGrad> => {
       const params = convParams(options);
       const dy = sampleValues(outputShape(convSizes('conv2d', image, filter, params)), i + 200);
-      return { inputs: [sampleValues(image, i), dy], params: { ...params, filterShape: filter } };
+      return {
+        inputs: [sampleValues(image, i), dy],
+        params: { ...params, filterShape: filter },
+        checkGrad: checkGrad(i),
+      };
     }),
   kernels: filterGradKernels,
   flops: (inputs, _, params) => 2 * convMultiplyAdds(filterGradSizes(inputs, params)),

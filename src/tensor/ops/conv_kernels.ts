@@ -1,11 +1,9 @@
 /** Kernel variants of convolutions and their gradients. */
-import filterGradNaiveSource from '../../shaders/conv2d_filter_grad_naive.wgsl';
-import filterGradQuadsSource from '../../shaders/conv2d_filter_grad_quads.wgsl';
-import inputGradNaiveSource from '../../shaders/conv2d_input_grad_naive.wgsl';
-import conv2dNaiveSource from '../../shaders/conv2d_naive.wgsl';
-import quadsSource from '../../shaders/conv2d_quads.wgsl';
+import filterGradNaive from '../../shaders/conv2d_filter_grad_naive.wgsl';
+import inputGradNaive from '../../shaders/conv2d_input_grad_naive.wgsl';
+import conv2dNaive from '../../shaders/conv2d_naive.wgsl';
 import { type Dispatch, input, type Kernel, type KernelContext, linearGrid, output, scratch } from '../op.js';
-import { BYTES_PER_ELEMENT, sizeOf, type TensorType } from '../types.js';
+import { BYTES_PER_ELEMENT, f32, sizeOf, type TensorType } from '../types.js';
 import {
   type Conv,
   type ConvFilterGrad,
@@ -15,7 +13,10 @@ import {
   filterGradSizes,
   inputGradSizes,
 } from './conv_geometry.js';
-import { type Product, quadsFit, quadsProduct, quadsScratch, splitSum, sumPartials } from './matmul_kernels.js';
+import { backwardLattices, forwardLattices, type Lattice } from './conv_lattice.js';
+import { type Product, productKernel } from './matmul_kernels.js';
+import { padded, roundUp } from './padded.js';
+import { type Family, families, splitSum, sumPartials } from './product_families.js';
 
 type SizesOf<P> = (inputs: readonly TensorType[], params: P) => ConvSizes;
 
@@ -23,7 +24,7 @@ type SizesOf<P> = (inputs: readonly TensorType[], params: P) => ConvSizes;
 function naive<P>(source: string, sizesOf: SizesOf<P>): Kernel<P> {
   return {
     name: 'naive',
-    commands: ({ inputs, outputs, params }: KernelContext<P>) => [
+    commands: ({ inputs, outputs, params }) => [
       {
         source,
         uniforms: { ...sizesOf(inputs, params) },
@@ -34,127 +35,135 @@ function naive<P>(source: string, sizesOf: SizesOf<P>): Kernel<P> {
   };
 }
 
-/** Whether the convolution uses every pixel by itself: then it is a matrix product of pixels and channels. */
-function isPointwise(s: ConvSizes): boolean {
-  const taps = s.kernel_h * s.kernel_w;
-  return taps === 1 && s.stride_h * s.stride_w === 1 && s.in_h === s.out_h && s.in_w === s.out_w;
+/** A convolution that uses every pixel by itself is a matrix product of pixels and channels. */
+function pointwise<P>(family: Family, sizesOf: SizesOf<P>, product: (s: ConvSizes) => Partial<Product>): Kernel<P> {
+  return productKernel(family, `pointwise-${family.name}`, ({ inputs, params }) => {
+    const s = sizesOf(inputs, params);
+    const taps = s.kernel_h * s.kernel_w * s.stride_h * s.stride_w;
+    if (taps !== 1 || s.in_h !== s.out_h || s.in_w !== s.out_w) return null;
+    const plain = { batches: 1, sharedA: false, sharedB: false, transposeA: false, transposeB: false };
+    return { ...plain, m: pixelsOf(s), n: s.out_c, k: s.in_c, ...product(s) };
+  });
 }
 
-/** A convolution that is a matrix product, by the kernel for those. */
-function pointwiseQuads<P>(sizesOf: SizesOf<P>, productOf: (s: ConvSizes) => Product): Kernel<P> {
-  const product = ({ inputs, params }: KernelContext<P>) => productOf(sizesOf(inputs, params));
-  return {
-    name: 'pointwise-quads',
-    needs: ['subgroups'],
-    when: (context) =>
-      context.adapter.cpu && isPointwise(sizesOf(context.inputs, context.params)) && quadsFit(product(context)),
-    scratch: (context) => quadsScratch(product(context)),
-    commands: (context) => quadsProduct(product(context), input(0), input(1)),
-  };
-}
-
-const single = { batches: 1, sharedA: false, sharedB: false, transposeA: false, transposeB: false };
 const pixelsOf = (s: ConvSizes) => s.batches * s.out_h * s.out_w;
-const conv2dProduct = (s: ConvSizes): Product => ({ ...single, m: pixelsOf(s), n: s.out_c, k: s.in_c });
-const inputGradProduct = (s: ConvSizes): Product => ({
-  ...single,
-  m: pixelsOf(s),
-  n: s.in_c,
-  k: s.out_c,
-  transposeB: true,
-});
-const filterGradProduct = (s: ConvSizes): Product => ({
-  ...single,
-  m: s.in_c,
-  n: s.out_c,
-  k: pixelsOf(s),
-  transposeA: true,
-});
+const channelsInVec4s = (s: ConvSizes) => s.in_c % 4 === 0 && s.out_c % 4 === 0;
 
-const TILE_ROWS = 64;
-const tileColumns = (channels: number) => (channels > 16 ? 32 : 16);
-const channelsFit = (s: ConvSizes) => s.in_c % 4 === 0 && s.out_c % 4 === 0;
-
-/** Implicit matrix product without memory or barriers between invocations, for software adapters. */
-function quads<P>(sizesOf: SizesOf<P>, backward: boolean): Kernel<P> {
+/** A convolution or its input gradient as implicit matrix products of the pixels of lattices and channels. */
+function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kernel<P> {
   return {
-    name: 'quads',
-    needs: ['subgroups'],
-    when: ({ adapter, inputs, params }) => adapter.cpu && channelsFit(sizesOf(inputs, params)),
+    name: family.name,
+    needs: family.needs,
+    when: ({ adapter, inputs, params }) => family.suits(adapter) && channelsInVec4s(sizesOf(inputs, params)),
     commands({ inputs, params }) {
       const s = sizesOf(inputs, params);
-      const { kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left } = s;
       const small = { h: s.out_h, w: s.out_w, c: s.out_c };
       const large = { h: s.in_h, w: s.in_w, c: s.in_c };
-      const [to, from] = backward ? [large, small] : [small, large];
-      const classes = backward ? [stride_h, stride_w] : [1, 1];
-      // Of the class with the most pixels.
-      const pixels = s.batches * Math.ceil(to.h / classes[0]!) * Math.ceil(to.w / classes[1]!);
-      return [
-        {
-          source: quadsSource,
-          constants: { BACKWARD: backward, WIDE: tileColumns(to.c) === 32 },
+      const [from, to] = backward ? [small, large] : [large, small];
+      const lattices = backward ? backwardLattices(s) : forwardLattices(s);
+      return lattices.map(({ pixels, uniforms }: Lattice): Dispatch => {
+        const tile = family.tile(pixels, to.c);
+        return {
+          source: family.sources.conv2d,
+          constants: { TRANSPOSE: backward, ...tile.constants },
           uniforms: {
-            batches: s.batches,
-            to_h: to.h,
-            to_w: to.w,
-            to_c4: to.c / 4,
+            ...uniforms,
             from_h: from.h,
             from_w: from.w,
             from_c4: from.c / 4,
-            ...{ kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left },
+            to_h: to.h,
+            to_w: to.w,
+            to_c4: to.c / 4,
           },
           buffers: [input(0), input(1), output(0)],
-          workgroups: [Math.ceil(to.c / tileColumns(to.c)), Math.ceil(pixels / TILE_ROWS), classes[0]! * classes[1]!],
-        },
-      ];
+          workgroups: [Math.ceil(to.c / tile.columns), Math.ceil(pixels / tile.rows)],
+        };
+      });
     },
   };
 }
 
-function filterGradPlan(s: ConvSizes) {
-  const columns = Math.ceil(s.out_c / tileColumns(s.out_c));
-  const rows = Math.ceil((s.kernel_h * s.kernel_w * s.in_c) / TILE_ROWS);
-  return { columns, rows, ...splitSum(pixelsOf(s), columns * rows, 32, 256, 4) };
+/** The filter gradient as an implicit matrix product whose sum runs over the output pixels. */
+function scatter(family: Family): Kernel<ConvFilterGrad> {
+  const planOf = (s: ConvSizes) => {
+    const taps = s.kernel_h * s.kernel_w * s.in_c;
+    const tile = family.tile(taps, s.out_c);
+    const columns = Math.ceil(s.out_c / tile.columns);
+    const rows = Math.ceil(taps / tile.rows);
+    return { tile, columns, rows, ...splitSum(pixelsOf(s), columns * rows, family.workgroups) };
+  };
+  return {
+    name: family.name,
+    needs: family.needs,
+    when: ({ adapter, inputs, params }) => family.suits(adapter) && channelsInVec4s(filterGradSizes(inputs, params)),
+    scratch({ inputs, params }) {
+      const { chunks } = planOf(filterGradSizes(inputs, params));
+      return chunks === 1 ? [] : [chunks * sizeOf(params.filterShape) * BYTES_PER_ELEMENT];
+    },
+    commands({ inputs, params }) {
+      const s = filterGradSizes(inputs, params);
+      const { tile, columns, rows, chunk, chunks } = planOf(s);
+      const { batches: _, in_c, out_c, ...extents } = s;
+      const split = chunks > 1;
+      const dispatch: Dispatch = {
+        source: family.sources.filterGrad,
+        constants: tile.constants,
+        uniforms: { ...extents, in_c4: in_c / 4, out_c4: out_c / 4, pixels: pixelsOf(s), chunk },
+        buffers: [input(0), input(1), split ? scratch(0) : output(0)],
+        workgroups: [columns, rows, chunks],
+      };
+      return split ? [dispatch, sumPartials(sizeOf(params.filterShape), chunks, scratch(0), output(0))] : [dispatch];
+    },
+  };
 }
 
-const filterGradQuads: Kernel<ConvFilterGrad> = {
-  name: 'quads',
-  needs: ['subgroups'],
-  when: ({ adapter, inputs, params }) => adapter.cpu && channelsFit(filterGradSizes(inputs, params)),
-  scratch({ inputs, outputs, params }) {
-    const { chunks } = filterGradPlan(filterGradSizes(inputs, params));
-    return chunks === 1 ? [] : [chunks * sizeOf(outputs[0]!.shape) * BYTES_PER_ELEMENT];
-  },
-  commands({ inputs, outputs, params }) {
-    const s = filterGradSizes(inputs, params);
-    const { columns, rows, chunk, chunks } = filterGradPlan(s);
-    const { batches: _, in_c, out_c, ...extents } = s;
-    const multiply: Dispatch = {
-      source: filterGradQuadsSource,
-      constants: { WIDE: tileColumns(out_c) === 32 },
-      uniforms: { ...extents, in_c4: in_c / 4, out_c4: out_c / 4, pixels: pixelsOf(s), chunk },
-      buffers: [input(0), input(1), chunks === 1 ? output(0) : scratch(0)],
-      workgroups: [columns, rows, chunks],
-    };
-    return chunks === 1
-      ? [multiply]
-      : [multiply, sumPartials(sizeOf(outputs[0]!.shape), chunks, scratch(0), output(0))];
-  },
-};
+const image = ({ shape }: TensorType) => f32(roundUp(shape, 1));
+const filter = ({ shape }: TensorType) => f32(roundUp(shape, 2));
 
-export const conv2dKernels: readonly Kernel<Conv>[] = [
-  pointwiseQuads(conv2dSizes, conv2dProduct),
-  quads(conv2dSizes, false),
-  naive(conv2dNaiveSource, conv2dSizes),
-];
-export const inputGradKernels: readonly Kernel<ConvInputGrad>[] = [
-  pointwiseQuads(inputGradSizes, inputGradProduct),
-  quads(inputGradSizes, true),
-  naive(inputGradNaiveSource, inputGradSizes),
-];
-export const filterGradKernels: readonly Kernel<ConvFilterGrad>[] = [
-  pointwiseQuads(filterGradSizes, filterGradProduct),
-  filterGradQuads,
-  naive(filterGradNaiveSource, filterGradSizes),
-];
+/** Every family's kernels, for channels as they are and padded to multiples of 4, then the naive one. */
+function variants<P>(
+  kernelsOf: (family: Family) => Kernel<P>[],
+  pad: (context: KernelContext<P>) => KernelContext<P>,
+  fallback: Kernel<P>,
+): Kernel<P>[] {
+  const tuned = families.flatMap(kernelsOf);
+  return [...tuned, ...tuned.map((kernel) => padded(kernel, pad)), fallback];
+}
+
+export const conv2dKernels: readonly Kernel<Conv>[] = variants(
+  (family) => [pointwise(family, conv2dSizes, () => ({})), gather(family, conv2dSizes, false)],
+  (context) => ({
+    ...context,
+    inputs: [image(context.inputs[0]!), filter(context.inputs[1]!)],
+    outputs: [image(context.outputs[0]!)],
+  }),
+  naive(conv2dNaive, conv2dSizes),
+);
+
+export const inputGradKernels: readonly Kernel<ConvInputGrad>[] = variants(
+  (family) => [
+    pointwise(family, inputGradSizes, (s) => ({ n: s.in_c, k: s.out_c, transposeB: true })),
+    gather(family, inputGradSizes, true),
+  ],
+  (context) => ({
+    ...context,
+    inputs: [image(context.inputs[0]!), filter(context.inputs[1]!)],
+    outputs: [image(context.outputs[0]!)],
+    params: { ...context.params, inputShape: roundUp(context.params.inputShape, 1) },
+  }),
+  naive(inputGradNaive, inputGradSizes),
+);
+
+export const filterGradKernels: readonly Kernel<ConvFilterGrad>[] = variants(
+  (family) => [
+    pointwise(family, filterGradSizes, (s) => ({ m: s.in_c, k: pixelsOf(s), transposeA: true })),
+    scatter(family),
+  ],
+  (context) => ({
+    ...context,
+    inputs: context.inputs.map(image),
+    outputs: [filter(context.outputs[0]!)],
+    params: { ...context.params, filterShape: roundUp(context.params.filterShape, 2) },
+  }),
+  naive(filterGradNaive, filterGradSizes),
+);

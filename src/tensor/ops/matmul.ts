@@ -44,7 +44,11 @@ export const matmulOp: Op<Matmul> = {
         cases.map(([batchA, batchB, m, n, k], i): Sample<Matmul> => {
           const a = [...batchA, ...(transposeA ? [k, m] : [m, k])];
           const b = [...batchB, ...(transposeB ? [n, k] : [k, n])];
-          return { inputs: [sampleValues(a, i), sampleValues(b, i + 100)], params: { transposeA, transposeB } };
+          return {
+            inputs: [sampleValues(a, i), sampleValues(b, i + 100)],
+            params: { transposeA, transposeB },
+            checkGrad: m * n * k < 4096,
+          };
         }),
       ),
     ),

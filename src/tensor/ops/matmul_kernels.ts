@@ -1,12 +1,21 @@
 /** Kernel variants of matrix products, also used by the convolutions that are one. */
 import naiveSource from '../../shaders/matmul_naive.wgsl';
-import quadsSource from '../../shaders/matmul_quads.wgsl';
-import sumPartialsSource from '../../shaders/sum_partials.wgsl';
-import { type BufferRef, type Dispatch, input, type Kernel, linearGrid, output, scratch } from '../op.js';
-import { BYTES_PER_ELEMENT } from '../types.js';
+import {
+  type BufferRef,
+  type Dispatch,
+  input,
+  type Kernel,
+  type KernelContext,
+  linearGrid,
+  output,
+  scratch,
+} from '../op.js';
+import { BYTES_PER_ELEMENT, f32 } from '../types.js';
 import { type Matmul, matmulSizes } from './matmul_geometry.js';
+import { padded, roundUp } from './padded.js';
+import { type Family, families, splitSum, sumPartials } from './product_families.js';
 
-/** A matrix product c = a b of row-major matrices; batches beyond the first start one matrix further, or are shared. */
+/** A product of row-major matrices; those of further batches follow in memory, or all batches share one. */
 export interface Product {
   readonly batches: number;
   readonly m: number;
@@ -18,63 +27,49 @@ export interface Product {
   readonly transposeB: boolean;
 }
 
-function productOf(context: Parameters<Kernel<Matmul>['commands']>[0]): Product {
-  const sizes = matmulSizes(context.inputs, context.params);
-  const { transposeA, transposeB } = context.params;
-  // Batches that share b are rows of one tall product.
-  if (sizes.sharedB && !transposeA)
-    return { ...sizes, transposeA, transposeB, batches: 1, m: sizes.batches * sizes.m, sharedB: false };
-  return { ...sizes, transposeA, transposeB };
-}
-
-/**
- * Into how many equal parts a sum of `length` terms is split so that there are about `wanted` workgroups. Each part is
- * a multiple of `step` and no shorter than `shortest`. Depends on nothing but these numbers: results are reproducible.
- */
-export function splitSum(length: number, groups: number, wanted: number, shortest: number, step: number) {
-  const parts = Math.max(1, Math.min(Math.ceil(wanted / groups), Math.floor(length / shortest)));
-  const chunk = Math.ceil(length / parts / step) * step;
-  return { chunk, chunks: Math.ceil(length / chunk) };
-}
-
-/** Adds `parts` results of `size` elements that a split sum left in `partials`. */
-export function sumPartials(size: number, parts: number, partials: BufferRef, total: BufferRef): Dispatch {
+/** The kernel variant of a family, for an op that is the matrix product `productOf` of its inputs. */
+export function productKernel<P>(
+  family: Family,
+  name: string,
+  productOf: (context: KernelContext<P>) => Product | null,
+): Kernel<P> {
   return {
-    source: sumPartialsSource,
-    uniforms: { size, parts },
-    buffers: [partials, total],
-    workgroups: linearGrid(size, 64),
+    name,
+    needs: family.needs,
+    when(context) {
+      const product = family.suits(context.adapter) ? productOf(context) : null;
+      return product !== null && inVec4s(product);
+    },
+    scratch(context) {
+      const product = productOf(context)!;
+      const { chunks } = plan(family, product);
+      return chunks === 1 ? [] : [chunks * product.batches * product.m * product.n * BYTES_PER_ELEMENT];
+    },
+    commands: (context) => multiply(family, productOf(context)!),
   };
 }
 
-const TILE_ROWS = 64;
-
-function quadsPlan({ batches, m, n, k }: Product) {
-  const wide = n > 16;
-  const columns = Math.ceil(n / (wide ? 32 : 16));
-  const rows = Math.ceil(m / TILE_ROWS);
-  return { wide, columns, rows, ...splitSum(k, rows * columns * batches, 32, 256, 4) };
+/** Whether the rows of every operand, as stored, are multiples of 4. */
+function inVec4s({ m, n, k, transposeA, transposeB }: Product): boolean {
+  const rowOfA = transposeA ? m : k;
+  const rowOfB = transposeB ? k : n;
+  return n % 4 === 0 && rowOfA % 4 === 0 && rowOfB % 4 === 0;
 }
 
-/** Whether rows of every operand can be read and written four elements at a time. */
-export function quadsFit({ m, n, k, transposeA, transposeB }: Product): boolean {
-  const rowsOfA = transposeA ? m : k;
-  const rowsOfB = transposeB ? k : n;
-  return n % 4 === 0 && rowsOfA % 4 === 0 && rowsOfB % 4 === 0;
+function plan(family: Family, { batches, m, n, k }: Product) {
+  const tile = family.tile(m, n);
+  const columns = Math.ceil(n / tile.columns);
+  const rows = Math.ceil(m / tile.rows);
+  return { tile, columns, rows, ...splitSum(k, rows * columns * batches, family.workgroups) };
 }
 
-/** Bytes of scratch that `quadsProduct` needs: none, or one buffer of partial sums. */
-export function quadsScratch(product: Product): number[] {
-  const { chunks } = quadsPlan(product);
-  return chunks === 1 ? [] : [chunks * product.batches * product.m * product.n * BYTES_PER_ELEMENT];
-}
-
-export function quadsProduct(product: Product, a: BufferRef, b: BufferRef): Dispatch[] {
+function multiply(family: Family, product: Product): Dispatch[] {
   const { batches, m, n, k, sharedA, sharedB, transposeA, transposeB } = product;
-  const { wide, columns, rows, chunk, chunks } = quadsPlan(product);
-  const multiply: Dispatch = {
-    source: quadsSource,
-    constants: { TRANSPOSE_A: transposeA, TRANSPOSE_B: transposeB, WIDE: wide },
+  const { tile, columns, rows, chunk, chunks } = plan(family, product);
+  const split = chunks > 1;
+  const dispatch: Dispatch = {
+    source: family.sources.matmul,
+    constants: { TRANSPOSE_A: transposeA, TRANSPOSE_B: transposeB, ...tile.constants },
     uniforms: {
       m,
       n4: n / 4,
@@ -85,24 +80,30 @@ export function quadsProduct(product: Product, a: BufferRef, b: BufferRef): Disp
       a_batch: sharedA ? 0 : (m * k) / 4,
       b_batch: sharedB ? 0 : (k * n) / 4,
     },
-    buffers: [a, b, chunks === 1 ? output(0) : scratch(0)],
+    buffers: [input(0), input(1), split ? scratch(0) : output(0)],
     workgroups: [columns, rows, batches * chunks],
   };
-  return chunks === 1 ? [multiply] : [multiply, sumPartials(batches * m * n, chunks, scratch(0), output(0))];
+  return split ? [dispatch, sumPartials(batches * m * n, chunks, scratch(0), output(0))] : [dispatch];
 }
 
-const quads: Kernel<Matmul> = {
-  name: 'quads',
-  needs: ['subgroups'],
-  when: (context) => context.adapter.cpu && quadsFit(productOf(context)),
-  scratch: (context) => quadsScratch(productOf(context)),
-  commands: (context) => quadsProduct(productOf(context), input(0), input(1)),
-};
+function productOf({ inputs, params }: KernelContext<Matmul>): Product {
+  const sizes = matmulSizes(inputs, params);
+  const { transposeA, transposeB } = params;
+  // Batches that share b are rows of one tall product.
+  if (sizes.sharedB && !transposeA)
+    return { ...sizes, transposeA, transposeB, batches: 1, m: sizes.batches * sizes.m, sharedB: false };
+  return { ...sizes, transposeA, transposeB };
+}
+
+function padMatrices(context: KernelContext<Matmul>): KernelContext<Matmul> {
+  const inputs = context.inputs.map(({ shape }) => f32(roundUp(shape, 2)));
+  return { ...context, inputs, outputs: context.outputs.map(({ shape }) => f32(roundUp(shape, 2))) };
+}
 
 const naive: Kernel<Matmul> = {
   name: 'naive',
   commands(context) {
-    const { batches, m, n, k, sharedA, sharedB, transposeA, transposeB } = productOf(context);
+    const { batches, m, n, k, sharedA, sharedB, transposeA, transposeB }: Product = productOf(context);
     return [
       {
         source: naiveSource,
@@ -118,11 +119,17 @@ const naive: Kernel<Matmul> = {
           b_k: transposeB ? 1 : n,
           b_n: transposeB ? k : 1,
         },
-        buffers: [input(0), input(1), output(0)],
+        buffers: [input(0), input(1), output(0)] satisfies BufferRef[],
         workgroups: linearGrid(batches * m * n, 64),
       },
     ];
   },
 };
 
-export const matmulKernels: readonly Kernel<Matmul>[] = [quads, naive];
+export const matmulKernels: readonly Kernel<Matmul>[] = [
+  ...families.flatMap((family) => {
+    const kernel = productKernel(family, family.name, productOf);
+    return [kernel, padded(kernel, padMatrices)];
+  }),
+  naive,
+];
