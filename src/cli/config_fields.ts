@@ -1,0 +1,152 @@
+/** The vocabulary of the configuration: checked fields that know their flag and how to read it. */
+import { z } from 'zod';
+
+export interface Field {
+  /** As commander writes it: `--steps <n>`, or `--no-mirror`. Null for what has no flag, or one of its own. */
+  readonly flag: string | null;
+  /** Heading in the help. */
+  readonly group: string;
+  /** One line. */
+  readonly help: string;
+  /** What the field may hold, for messages: `an integer from 1 to 64`. */
+  readonly allowed: string;
+  /** Reads the flag's value; anything it returns is checked by the schema. */
+  readonly parse: (text: string) => unknown;
+}
+
+export const fields = z.registry<Field>();
+
+type Described = Pick<Field, 'flag' | 'group' | 'help'>;
+
+const number = (text: string): unknown => (text.trim() === '' ? text : Number(text));
+
+export function integer(least: number, most: number, field: Described) {
+  const allowed =
+    most === Number.MAX_SAFE_INTEGER ? `an integer of at least ${least}` : `an integer from ${least} to ${most}`;
+  return z
+    .int()
+    .min(least)
+    .max(most)
+    .register(fields, { ...field, allowed, parse: number });
+}
+
+/** Above `least` and at most `most`; `including` allows `least` itself. */
+export function real(least: number, most: number, including: boolean, field: Described) {
+  const low = including ? `of at least ${least}` : `greater than ${least}`;
+  const allowed = most === Number.POSITIVE_INFINITY ? `a number ${low}` : `a number ${low} and at most ${most}`;
+  const bounded = including ? z.number().min(least) : z.number().gt(least);
+  const schema = most === Number.POSITIVE_INFINITY ? bounded : bounded.max(most);
+  return schema.register(fields, { ...field, allowed, parse: number });
+}
+
+/** Height and width, `336x336`; a single number stands for both. */
+export function extents(least: number, most: number, field: Described) {
+  const side = z.int().min(least).max(most);
+  return z.tuple([side, side]).register(fields, {
+    ...field,
+    allowed: `[height, width], two integers from ${least} to ${most}; as a flag 96x128, or 96 for 96x96`,
+    parse(text) {
+      const parts = text.split('x').map(number);
+      return parts.length === 1 ? [parts[0], parts[0]] : parts;
+    },
+  });
+}
+
+/** Numbers with commas between them, such as `0.5,2`. */
+const list = (text: string): unknown => text.split(',').map(number);
+
+/** Two factors, the lower first, such as `0.5,2`. */
+export function range(least: number, most: number, field: Described) {
+  const value = z.number().min(least).max(most);
+  return z
+    .tuple([value, value])
+    .refine(([low, high]) => low <= high)
+    .register(fields, { ...field, allowed: `[low, high] with ${least} <= low <= high <= ${most}`, parse: list });
+}
+
+export function colour(field: Described) {
+  const value = z.number().min(0).max(255);
+  return z
+    .tuple([value, value, value])
+    .register(fields, { ...field, allowed: '[red, green, blue], each from 0 to 255', parse: list });
+}
+
+export function choice<const T extends readonly [string, ...string[]]>(values: T, field: Described) {
+  return z.enum(values).register(fields, { ...field, allowed: `one of ${values.join(', ')}`, parse: (text) => text });
+}
+
+export function text(field: Described) {
+  return z
+    .string()
+    .min(1)
+    .register(fields, { ...field, allowed: 'text, not empty', parse: (value) => value });
+}
+
+/** Class names, by index. */
+export function classNames(field: Described) {
+  return z
+    .array(z.string().min(1))
+    .min(2)
+    .max(255)
+    .register(fields, { ...field, allowed: 'a list of 2 to 255 names', parse: (value) => value.split(',') });
+}
+
+/** True unless the flag `--no-...` is given. */
+export function unlessSwitchedOff(field: Described) {
+  return z.boolean().register(fields, { ...field, allowed: 'true or false', parse: () => false });
+}
+
+/** Allows null, which the flag writes `none`. */
+export function orNull<S extends z.ZodType>(schema: S): z.ZodNullable<S> {
+  const field = fields.get(schema as z.ZodType)!;
+  const nullable = schema.nullable();
+  fields.add(nullable as z.ZodType, {
+    ...field,
+    allowed: `${field.allowed}, or null`,
+    parse: (value) => (value === 'none' ? null : field.parse(value)),
+  });
+  return nullable;
+}
+
+/** A field and where it stands: `training.steps`. */
+export interface PlacedField extends Field {
+  readonly path: readonly string[];
+  readonly schema: z.ZodType;
+}
+
+/** All fields of a schema of nested objects, in their order. */
+export function fieldsOf(schema: z.ZodObject, path: readonly string[] = []): PlacedField[] {
+  return Object.entries(schema.shape).flatMap(([key, value]): PlacedField[] => {
+    const here = [...path, key];
+    if (value instanceof z.ZodObject) return fieldsOf(value, here);
+    const field = fields.get(value as z.ZodType);
+    if (!field) throw new Error(`${here.join('.')} is not a described field`);
+    return [{ ...field, path: here, schema: value as z.ZodType }];
+  });
+}
+
+/** What is wrong with a configuration, a line a problem, each naming the field, its flag and what it may hold. */
+export function problemsOf(error: z.core.$ZodError, schema: z.ZodObject, input: unknown): string[] {
+  const known = fieldsOf(schema);
+  const lines = error.issues.map((issue) => {
+    const at = issue.path.map(String);
+    if (issue.code === 'unrecognized_keys') {
+      const where = at.length > 0 ? `in ${at.join('.')}` : 'at the top';
+      return `${issue.keys.join(', ')} ${where}: no such setting`;
+    }
+    const field = known.find(({ path }) => path.every((part, i) => part === at[i]));
+    const name = field ? field.path.join('.') : at.join('.');
+    if (!field) return `${name}: must be an object of settings`;
+    const value = valueAt(input, field.path);
+    const flag = field.flag ? ` (${field.flag.split(' ')[0]})` : '';
+    const got = value === undefined ? 'it is missing' : `got ${JSON.stringify(value) ?? String(value)}`;
+    return `${name}${flag}: must be ${field.allowed}; ${got}`;
+  });
+  return [...new Set(lines)];
+}
+
+export function valueAt(value: unknown, path: readonly string[]): unknown {
+  let here = value;
+  for (const part of path) here = (here as Record<string, unknown> | null | undefined)?.[part];
+  return here;
+}

@@ -1,0 +1,64 @@
+/** Data sets on disk, as the command is told of them: a folder, lists in it, and the names of the classes. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Dataset } from '../data/dataset.js';
+import { folderFiles } from '../platform/files.node.js';
+import { UsageError } from './errors.js';
+import { VOC_CLASSES } from './presets.js';
+import { exists, readJson } from './run_folder.js';
+
+/**
+ * Opens a list: a path in the data folder, or any other path.
+ *
+ * @throws UsageError where there is no such list; DataError where it lists nothing
+ */
+export async function openList(root: string, list: string, role: string): Promise<Dataset> {
+  if (!(await exists(root)))
+    throw new UsageError(`there is no folder ${root}; --data names the folder of the data set`);
+  const inside = resolve(root, list);
+  const candidates = inside === resolve(list) ? [inside] : [inside, resolve(list)];
+  for (const path of candidates) if (await exists(path)) return Dataset.open(folderFiles(root), path);
+  throw new UsageError(`there is no ${role} ${list}: neither ${candidates.join(' nor ')} exists`);
+}
+
+/** Lists by the names they usually have, for a folder whose list was not named. */
+const USUAL_LISTS: Readonly<Record<'train' | 'val', readonly string[]>> = {
+  train: ['train.txt', 'ImageSets/Segmentation/train.txt', 'lists/train.txt'],
+  val: ['val.txt', 'ImageSets/Segmentation/val.txt', 'lists/val.txt'],
+};
+
+/** The list of a data folder that has the usual name; null where there is none. */
+export async function findList(root: string, kind: 'train' | 'val'): Promise<string | null> {
+  for (const name of USUAL_LISTS[kind]) if (await exists(resolve(root, name))) return name;
+  return null;
+}
+
+/**
+ * Names of the classes: `given` is a number of classes, or a file with them; else the folder's `classes.json` counts;
+ * null where neither says anything.
+ */
+export async function findClasses(root: string, given: string | undefined): Promise<string[] | null> {
+  if (given !== undefined && /^\d+$/.test(given)) {
+    const count = Number(given);
+    if (count < 2 || count > 255) throw new UsageError(`--classes: must be from 2 to 255, or a file; got ${given}`);
+    if (count === VOC_CLASSES.length) return [...VOC_CLASSES];
+    return Array.from({ length: count }, (_, index) => (index === 0 ? 'background' : `class ${index}`));
+  }
+  if (given !== undefined) return readClasses(given);
+  const file = resolve(root, 'classes.json');
+  return (await exists(file)) ? readClasses(file) : null;
+}
+
+/** Names a line, or JSON: a list of names, or an object that has one under `classes`. */
+async function readClasses(file: string): Promise<string[]> {
+  if (!(await exists(file))) throw new UsageError(`--classes: there is no file ${file}`);
+  if (!file.endsWith('.json')) {
+    const lines = (await readFile(file, 'utf8')).split(/\r?\n/).map((line) => line.trim());
+    return lines.filter((line) => line !== '');
+  }
+  const contents = await readJson(file);
+  const names = Array.isArray(contents) ? contents : (contents as { classes?: unknown } | null)?.classes;
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
+    throw new UsageError(`${file}: must be a list of class names, or have one under "classes"`);
+  return names;
+}

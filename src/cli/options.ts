@@ -1,0 +1,45 @@
+/** Flags made from the fields of the configuration, and those that several commands share. */
+import { type Command, Option } from 'commander';
+import type { PartialConfig } from './config.js';
+import { flaggedFields } from './config.js';
+import type { PlacedField } from './config_fields.js';
+
+export interface CommonOptions {
+  readonly adapter?: 'auto' | 'gpu' | 'cpu';
+  readonly verbose?: boolean;
+}
+
+/** Adds the flags of the fields that `include` chooses, under the fields' headings. */
+export function addConfigFlags(command: Command, include: (field: PlacedField) => boolean = () => true): Command {
+  for (const field of flaggedFields.filter(include))
+    command.addOption(optionOf(field).helpGroup(`${field.group}:`).argParser(field.parse));
+  return command;
+}
+
+/** The settings given as flags. */
+export function configFromFlags(command: Command): PartialConfig {
+  const values = command.opts();
+  const config: Record<string, Record<string, unknown>> = {};
+  for (const field of flaggedFields) {
+    const option = optionOf(field);
+    const key = option.attributeName();
+    // A flag `--no-x` has the default true, which is not the user's word.
+    if (command.getOptionValueSource(key) !== 'cli') continue;
+    const [section, setting] = field.path as [string, string];
+    config[section] = { ...config[section], [setting]: values[key] };
+  }
+  return config as PartialConfig;
+}
+
+const optionOf = (field: PlacedField) => new Option(field.flag!, field.help);
+
+export function addCommonFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--adapter <which>', 'auto prefers a GPU, gpu insists on one, cpu on a software adapter')
+        .choices(['auto', 'gpu', 'cpu'])
+        .helpGroup('General:'),
+    )
+    .addOption(new Option('--verbose', 'print the stack of an error').helpGroup('General:'))
+    .helpOption('-h, --help', 'print this help');
+}

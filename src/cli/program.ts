@@ -1,0 +1,60 @@
+/** The `segsort` command, put together from its sub-commands. */
+import { Command, CommanderError } from 'commander';
+import { demoCommand } from './demo.js';
+import { doctorCommand } from './doctor.js';
+import { describeError, EXIT, exitCodeOf } from './errors.js';
+import { evaluateCommand } from './evaluate.js';
+import { predictCommand } from './predict.js';
+import { prototypesCommand } from './prototypes.js';
+import { variantsFor } from './session.js';
+import { trainCommand } from './train.js';
+import { VERSION } from './version.js';
+
+const HELP = `
+Start here:
+  segsort demo                            train and segment handwritten digits, in minutes, also without a GPU
+  segsort train --data FOLDER --preset small
+  segsort prototypes RUN                  and then:
+  segsort evaluate RUN
+  segsort predict RUN photo.jpg --overlay
+
+\`segsort <command> --help\` lists the options of a command.
+`;
+
+export function buildProgram(): Command {
+  const program = new Command('segsort')
+    .description('Segmentation by sorting segments (SegSort), trained and run on WebGPU')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .addHelpText('after', HELP);
+  for (const command of [
+    demoCommand(),
+    trainCommand(),
+    prototypesCommand(),
+    predictCommand(),
+    evaluateCommand(),
+    doctorCommand(variantsFor),
+  ])
+    program.addCommand(command);
+  for (const command of [program, ...program.commands])
+    command
+      .exitOverride()
+      .showHelpAfterError(`(${command === program ? 'segsort' : `segsort ${command.name()}`} --help lists the options)`)
+      .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'segsort: ')) });
+  return program;
+}
+
+/** Runs the command and returns its exit code. Errors are printed, not thrown. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  process.exitCode = undefined;
+  try {
+    await buildProgram().parseAsync(args, { from: 'user' });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    // Commander has printed its message, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+    console.error(`segsort: ${describeError(error, args.includes('--verbose'))}`);
+    return exitCodeOf(error);
+  }
+}

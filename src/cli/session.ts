@@ -1,0 +1,43 @@
+/** A GPU for the length of a command, closed whatever happens, and what is known of it. */
+
+import { type Gpu, openGpu } from '../platform/gpu.js';
+import { segsortOps } from '../segsort/ops/index.js';
+import type { AdapterFacts } from '../tensor/op.js';
+import { allOps } from '../tensor/ops/index.js';
+import { Runtime } from '../tensor/runtime.js';
+import { parseKernelOverrides } from '../tensor/select.js';
+import { kernelVariants } from '../tensor/variants.js';
+import type { CommonOptions } from './options.js';
+import { VERSION } from './version.js';
+
+export interface Session {
+  readonly gpu: Gpu;
+  readonly runtime: Runtime;
+}
+
+/** Opens the adapter, runs `body`, waits for submitted work and closes. Kernel variants can be forced with `KERNEL`. */
+export async function withGpu<R>(options: CommonOptions, body: (session: Session) => Promise<R>): Promise<R> {
+  const kernels = parseKernelOverrides(process.env.KERNEL);
+  await using gpu = await openGpu({ adapter: options.adapter });
+  using runtime = new Runtime(gpu, { kernels });
+  return await body({ gpu, runtime });
+}
+
+/** Every kernel variant and whether this adapter selects it. */
+export const variantsFor = (facts: AdapterFacts) => kernelVariants([...allOps, ...segsortOps], facts);
+
+/** What a result depends on besides the configuration: `environment.json`. */
+export function environmentOf({ gpu, runtime }: Session): Readonly<Record<string, unknown>> {
+  const { vendor, architecture, device, description, backend, driver, cpu, features } = gpu.facts;
+  const kernels: Record<string, string[]> = {};
+  for (const { op, variant, selected } of variantsFor(gpu.facts))
+    if (selected) kernels[op] = [...(kernels[op] ?? []), variant];
+  return {
+    version: VERSION,
+    node: process.version,
+    system: `${process.platform}-${process.arch}`,
+    adapter: { device, vendor, architecture, description, backend, driver, cpu, features: [...features].sort() },
+    kernels,
+    kernelOverrides: runtime.kernels,
+  };
+}
