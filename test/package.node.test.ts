@@ -20,7 +20,7 @@ beforeAll(async () => {
   const pack = await npm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', app);
   const [{ filename }] = JSON.parse(pack) as [{ filename: string }];
   await npm(app, 'install', '--offline', '--ignore-scripts', `./${filename}`);
-});
+}, 120_000);
 
 afterAll(() => rm(app, { recursive: true, force: true }));
 
