@@ -13,7 +13,8 @@ import { sum } from '../tensor/ops/reduce.js';
 import { broadcastTo, reshape } from '../tensor/ops/shape.js';
 import { showShape, sizeOf } from '../tensor/types.js';
 import { logAddExp, softplus } from './ops/log_add_exp.js';
-import { emptyLog, type LogTerms, ncaTerms } from './ops/nca.js';
+import { type LogTerms, ncaTerms } from './ops/nca.js';
+import { emptyLog } from './ops/nca_terms.js';
 import { segmentsOf } from './ops/segments.js';
 import { prototypesOf } from './prototypes.js';
 

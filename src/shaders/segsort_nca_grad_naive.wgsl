@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let used = (mine >= 0) & (its >= 0);
   let logSum = terms[select(u.pixels, 0u, same) + pixel];
   let gradLogSum = terms[select(3u, 2u, same) * u.pixels + pixel];
-  let share = exp(min(u.concentration * (similarities[index] - 1.0) - logSum, 0.0));
+  let share = exp(u.concentration * (similarities[index] - 1.0) - logSum);
   let gradient = select(gradLogSum * share, terms[4u * u.pixels + pixel], isOwn);
   grad[index] = select(0.0, u.concentration * gradient, used);
 }

@@ -38,11 +38,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let exponent = u.concentration * (similarities[row + j] - 1.0);
     let isOther = (its == label) & (i32(j) != skipped);
     let isDifferent = (its != label) & (its >= 0);
-    otherSum += select(0.0, exp(min(exponent - largestOther, 0.0)), isOther);
-    differentSum += select(0.0, exp(min(exponent - largestDifferent, 0.0)), isDifferent);
+    otherSum += select(0.0, exp(exponent - largestOther), isOther);
+    differentSum += select(0.0, exp(exponent - largestDifferent), isDifferent);
   }
-  let otherLog = select(u.empty, largestOther + log(max(otherSum, 1.0)), otherSum > 0.0);
-  let differentLog = select(u.empty, largestDifferent + log(max(differentSum, 1.0)), differentSum > 0.0);
+  // Only a sum of nothing is 0; NaN passes through.
+  let otherLog = select(largestOther + log(otherSum), u.empty, otherSum == 0.0);
+  let differentLog = select(largestDifferent + log(differentSum), u.empty, differentSum == 0.0);
   others[pixel] = select(0.0, otherLog, valid);
   different[pixel] = select(u.empty, differentLog, valid);
   let similarity = similarities[row + u32(clamp(skipped, 0, i32(u.prototypes) - 1))];

@@ -41,8 +41,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   if (local == 0u) {
     let total = partial[0];
-    let otherLog = select(u.empty, log(total.x), total.x > 0.0);
-    let differentLog = select(u.empty, log(total.y), total.y > 0.0);
+    // Only a sum of nothing is 0; NaN passes through.
+    let otherLog = select(log(total.x), u.empty, total.x == 0.0);
+    let differentLog = select(log(total.y), u.empty, total.y == 0.0);
     others[pixel] = select(0.0, otherLog, valid);
     different[pixel] = select(u.empty, differentLog, valid);
     let at = u32(clamp(skipped, 0, i32(u.prototypes4 * 4u) - 1));

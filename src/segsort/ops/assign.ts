@@ -1,6 +1,7 @@
 /** The assignment step of spherical k-means. */
 import sourceHandicap from '../../shaders/segsort_assign_handicap.wgsl';
 import sourceNaive from '../../shaders/segsort_assign_naive.wgsl';
+import sourceQuads from '../../shaders/segsort_assign_quads.wgsl';
 import sourceTiled from '../../shaders/segsort_assign_tiled.wgsl';
 import { apply1, type Tensor, type TensorLike } from '../../tensor/graph.js';
 import { type Command, input, type Kernel, linearGrid, type Op, OpError, output, scratch } from '../../tensor/op.js';
@@ -14,6 +15,43 @@ function extentsOf([features, centroids]: readonly TensorType[]) {
   return { images, pixels, channels, clusters: centroids!.shape[1]! };
 }
 
+/** What keeps empty clusters from being chosen, in rows filled up to `padded` clusters. */
+function handicaps({ images, clusters, channels }: ReturnType<typeof extentsOf>, padded: number): Command {
+  return {
+    source: sourceHandicap,
+    uniforms: { count: images * padded, clusters, padded, channels: channels / 4 },
+    buffers: [input(1), scratch(0)],
+    workgroups: linearGrid(images * padded, 64),
+  };
+}
+
+const quads: Kernel<None> = {
+  name: 'quads',
+  needs: ['subgroups'],
+  when({ inputs, adapter }) {
+    const { images, channels } = extentsOf(inputs);
+    return adapter.cpu && channels % 4 === 0 && images <= adapter.limits.maxComputeWorkgroupsPerDimension;
+  },
+  scratch({ inputs }) {
+    const { images, clusters } = extentsOf(inputs);
+    return [images * Math.ceil(clusters / 16) * 64];
+  },
+  commands({ inputs }): Command[] {
+    const extents = extentsOf(inputs);
+    const { images, pixels, channels, clusters } = extents;
+    const padded = Math.ceil(clusters / 16) * 16;
+    return [
+      handicaps(extents, padded),
+      {
+        source: sourceQuads,
+        uniforms: { pixels, clusters, padded, channels: channels / 4 },
+        buffers: [input(0), input(1), scratch(0), input(2), output(0)],
+        workgroups: [Math.ceil(pixels / 32), images],
+      },
+    ];
+  },
+};
+
 const tiled: Kernel<None> = {
   name: 'tiled',
   when: ({ inputs }) => extentsOf(inputs).channels % 4 === 0,
@@ -22,17 +60,12 @@ const tiled: Kernel<None> = {
     return [images * Math.ceil(clusters / 4) * 16];
   },
   commands({ inputs }): Command[] {
-    const { images, pixels, channels, clusters } = extentsOf(inputs);
-    const padded = Math.ceil(clusters / 4) * 4;
+    const extents = extentsOf(inputs);
+    const { images, pixels, channels, clusters } = extents;
     const tilesPerImage = Math.ceil(pixels / 8);
     const tiles = images * tilesPerImage;
     return [
-      {
-        source: sourceHandicap,
-        uniforms: { count: images * padded, clusters, padded, channels: channels / 4 },
-        buffers: [input(1), scratch(0)],
-        workgroups: linearGrid(images * padded, 64),
-      },
+      handicaps(extents, Math.ceil(clusters / 4) * 4),
       {
         source: sourceTiled,
         uniforms: { tiles, tilesPerImage, pixels, clusters, channels: channels / 4 },
@@ -116,8 +149,14 @@ export const assignClustersOp: Op<None> = {
     }
     return [result];
   },
-  samples: () => [sample(2, 19, 5, 8, 0), sample(3, 8, 4, 20, 3), sample(2, 11, 6, 3, 6), sample(2, 1, 1, 4, 9)],
-  kernels: [tiled, naive],
+  samples: () => [
+    sample(2, 19, 5, 8, 0),
+    sample(3, 8, 4, 20, 3),
+    sample(3, 40, 21, 12, 12),
+    sample(2, 11, 6, 3, 6),
+    sample(2, 1, 1, 4, 9),
+  ],
+  kernels: [quads, tiled, naive],
   flops([features, centroids]) {
     const { images, pixels, channels, clusters } = extentsOf([features!, centroids!]);
     return 2 * images * pixels * channels * clusters;
