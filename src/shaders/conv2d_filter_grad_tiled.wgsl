@@ -40,6 +40,7 @@ fn place_of(block: u32) -> Place {
 }
 
 fn put(block: u32, values: mat4x4f) {
+  if (block >= BLOCKS) { return; }
   let place = place_of(block);
   if (place.of_b) {
     let at = place.k4 * 4u * COLUMNS4 + place.column4;
@@ -56,52 +57,49 @@ fn put(block: u32, values: mat4x4f) {
   }
 }
 
-// 4 channels in of the input pixel that a tap sees from output pixel (row, column) of an image; zeros outside.
-fn load_x(image: u32, row: u32, column: u32, tap: u32, c4: u32) -> vec4f {
-  let at = vec2u(vec2i(
-    i32(row) * u.stride_h + i32(tap / u.kernel_w) * u.dilation_h - u.pad_top,
-    i32(column) * u.stride_w + i32(tap % u.kernel_w) * u.dilation_w - u.pad_left,
-  ));  // negative coordinates wrap to huge ones
-  var value: vec4f;
-  if ((at.x < u.in_h) & (at.y < u.in_w) & (tap < u.kernel_h * u.kernel_w) & (image * u.out_h * u.out_w < u.pixels)) {
-    value = x[((image * u.in_h + at.x) * u.in_w + at.y) * u.in_c4 + c4];
-  }
-  return value;
-}
+// 4 neighbouring channels in of one tap: what it adds to input coordinates, and the vec4 within a pixel.
+struct Group { shift: vec2i, c4: u32, used: bool }
 
-// Four channels in as seen from four output pixels.
-fn block_of_x(row4: u32, first: u32) -> mat4x4f {
+fn group_of(row4: u32) -> Group {
   let tap = row4 / u.in_c4;
-  let c4 = row4 % u.in_c4;
-  var column = first % u.out_w;
-  var row = first / u.out_w % u.out_h;
-  var image = first / (u.out_w * u.out_h);
-  var block: mat4x4f;
-  block[0] = load_x(image, row, column, tap, c4);
-  column += 1u;
-  if (column == u.out_w) { column = 0u; row += 1u; }
-  if (row == u.out_h) { row = 0u; image += 1u; }
-  block[1] = load_x(image, row, column, tap, c4);
-  column += 1u;
-  if (column == u.out_w) { column = 0u; row += 1u; }
-  if (row == u.out_h) { row = 0u; image += 1u; }
-  block[2] = load_x(image, row, column, tap, c4);
-  column += 1u;
-  if (column == u.out_w) { column = 0u; row += 1u; }
-  if (row == u.out_h) { row = 0u; image += 1u; }
-  block[3] = load_x(image, row, column, tap, c4);
-  return block;
+  let shift = vec2i(i32(tap / u.kernel_w) * u.dilation_h, i32(tap % u.kernel_w) * u.dilation_w);
+  return Group(shift - vec2i(u.pad_top, u.pad_left), row4 % u.in_c4, tap < u.kernel_h * u.kernel_w);
 }
 
-fn block_of_dy(to4: u32, first: u32) -> mat4x4f {
-  var block: mat4x4f;
-  if (to4 >= u.out_c4) { return block; }
-  let at = first * u.out_c4 + to4;
-  if (first < u.pixels) { block[0] = dy[at]; }
-  if (first + 1u < u.pixels) { block[1] = dy[at + u.out_c4]; }
-  if (first + 2u < u.pixels) { block[2] = dy[at + 2u * u.out_c4]; }
-  if (first + 3u < u.pixels) { block[3] = dy[at + 3u * u.out_c4]; }
-  return block;
+struct Pixel { image: u32, row: u32, column: u32 }
+
+fn next(p: Pixel) -> Pixel {
+  let wraps = p.column + 1u == u.out_w;
+  let row = select(p.row, p.row + 1u, wraps);
+  let ends = row == u.out_h;
+  return Pixel(select(p.image, p.image + 1u, ends), select(row, 0u, ends), select(p.column + 1u, 0u, wraps));
+}
+
+fn load_x(p: Pixel, group: Group) -> vec4f {
+  // Negative coordinates wrap to huge ones.
+  let at = vec2u(vec2i(i32(p.row) * u.stride_h, i32(p.column) * u.stride_w) + group.shift);
+  let inside = (at.x < u.in_h) & (at.y < u.in_w) & group.used & (p.image * u.out_h * u.out_w < u.pixels);
+  let start = select(0u, ((p.image * u.in_h + at.x) * u.in_w + at.y) * u.in_c4, inside);
+  return select(vec4f(0.0), x[start + group.c4], inside);
+}
+
+// Four channels in (a row of tile_a) as seen from four output pixels.
+fn block_of_x(row4: u32, first: u32) -> mat4x4f {
+  let group = group_of(row4);
+  let p0 = Pixel(first / (u.out_w * u.out_h), first / u.out_w % u.out_h, first % u.out_w);
+  let p1 = next(p0);
+  let p2 = next(p1);
+  let p3 = next(p2);
+  return mat4x4f(load_x(p0, group), load_x(p1, group), load_x(p2, group), load_x(p3, group));
+}
+
+fn load_dy(pixel: u32, to4: u32) -> vec4f {
+  return select(vec4f(0.0), dy[min(pixel, u.pixels - 1u) * u.out_c4 + to4], pixel < u.pixels);
+}
+
+fn block_of_dy(column4: u32, first: u32) -> mat4x4f {
+  let to4 = min(column4, u.out_c4 - 1u);
+  return mat4x4f(load_dy(first, to4), load_dy(first + 1u, to4), load_dy(first + 2u, to4), load_dy(first + 3u, to4));
 }
 
 fn fetch(block: u32, group: vec3u, k: u32) -> mat4x4f {
@@ -133,37 +131,38 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let begin = group.z * u.chunk;
   let end = min(begin + u.chunk, u.pixels);
 
-  // Blocks of the next tile travel from memory to registers while the current one is being multiplied.
-  var block0 = fetch(local, group, begin);
-  var block1: mat4x4f;
-  var block2: mat4x4f;
-  if (BLOCKS > INVOCATIONS) { block1 = fetch(local + INVOCATIONS, group, begin); }
-  if (BLOCKS > 2u * INVOCATIONS) { block2 = fetch(local + 2u * INVOCATIONS, group, begin); }
   var sum00: mat4x4f;  // [row][column] of the upper left quarter of the tile, and so on
   var sum01: mat4x4f;
   var sum10: mat4x4f;
   var sum11: mat4x4f;
-  for (var k = begin; k < end; k += DEPTH) {
-    workgroupBarrier();  // the previous tile is done with
+  // The blocks of the next tile are under way from memory while the current one is being multiplied.
+  var block0: mat4x4f;
+  var block1: mat4x4f;
+  var block2: mat4x4f;
+  for (var k = begin; ; k += DEPTH) {
+    if (k < end) {
+      block0 = fetch(local, group, k);
+      if (BLOCKS > INVOCATIONS) { block1 = fetch(local + INVOCATIONS, group, k); }
+      if (BLOCKS > 2u * INVOCATIONS) { block2 = fetch(local + 2u * INVOCATIONS, group, k); }
+    }
+    if (k > begin) {
+      for (var i = 0u; i < DEPTH; i++) {
+        let a0 = tile_a[i * ROWS4 + row_in_tile];
+        let a1 = tile_a[i * ROWS4 + DOWN + row_in_tile];
+        let b0 = tile_b[i * COLUMNS4 + column];
+        let b1 = tile_b[i * COLUMNS4 + ACROSS + column];
+        sum00 = add_outer(sum00, a0, b0);
+        sum01 = add_outer(sum01, a0, b1);
+        sum10 = add_outer(sum10, a1, b0);
+        sum11 = add_outer(sum11, a1, b1);
+      }
+    }
+    if (k >= end) { break; }
+    workgroupBarrier();
     put(local, block0);
     if (BLOCKS > INVOCATIONS) { put(local + INVOCATIONS, block1); }
-    if (BLOCKS > 2u * INVOCATIONS) { if (local + 2u * INVOCATIONS < BLOCKS) { put(local + 2u * INVOCATIONS, block2); } }
+    if (BLOCKS > 2u * INVOCATIONS) { put(local + 2u * INVOCATIONS, block2); }
     workgroupBarrier();
-    if (k + DEPTH < end) {
-      block0 = fetch(local, group, k + DEPTH);
-      if (BLOCKS > INVOCATIONS) { block1 = fetch(local + INVOCATIONS, group, k + DEPTH); }
-      if (BLOCKS > 2u * INVOCATIONS) { block2 = fetch(local + 2u * INVOCATIONS, group, k + DEPTH); }
-    }
-    for (var i = 0u; i < DEPTH; i++) {
-      let a0 = tile_a[i * ROWS4 + row_in_tile];
-      let a1 = tile_a[i * ROWS4 + DOWN + row_in_tile];
-      let b0 = tile_b[i * COLUMNS4 + column];
-      let b1 = tile_b[i * COLUMNS4 + ACROSS + column];
-      sum00 = add_outer(sum00, a0, b0);
-      sum01 = add_outer(sum01, a0, b1);
-      sum10 = add_outer(sum10, a1, b0);
-      sum11 = add_outer(sum11, a1, b1);
-    }
   }
 
   let row = group.y * ROWS4 * 4u + row_in_tile * 4u;

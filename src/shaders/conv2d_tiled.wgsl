@@ -45,6 +45,7 @@ fn place_of(block: u32) -> Place {
 }
 
 fn put(block: u32, values: mat4x4f) {
+  if (block >= BLOCKS) { return; }
   let place = place_of(block);
   if (place.of_b) {
     let at = place.k4 * 4u * COLUMNS4 + place.column4;
@@ -78,44 +79,46 @@ fn pixels_of(block: u32, group: vec3u) -> Pixels {
   return Pixels(pixel(first), pixel(first + 1u), pixel(first + 2u), pixel(first + 3u));
 }
 
-fn load(p: Pixel, shift: vec2i, c4: u32) -> vec4f {
+fn load(p: Pixel, shift: vec2i, c4: u32, used: bool) -> vec4f {
   let at = vec2u(p.at + shift);  // negative coordinates wrap to huge ones
-  var value: vec4f;
-  if ((at.x < u.from_h) & (at.y < u.from_w)) {
-    value = source[(p.image + at.x * u.from_w + at.y) * u.from_c4 + c4];
-  }
-  return value;
+  let inside = (at.x < u.from_h) & (at.y < u.from_w) & used;
+  let start = select(0u, (p.image + at.x * u.from_w + at.y) * u.from_c4, inside);
+  return select(vec4f(0.0), source[start + c4], inside);
 }
 
-fn fetch(block: u32, pixels: Pixels, group: vec3u, k4: u32) -> mat4x4f {
-  let place = place_of(block);
-  let at = k4 + place.k4;
-  let tap = at / u.from_c4;
-  let c4 = at % u.from_c4;
-  let i = tap / u.taps_w;
-  let j = tap % u.taps_w;
-  var values: mat4x4f;
-  if (i >= u.taps_h) { return values; }
-  if (!place.of_b) {
-    let shift = vec2i(i32(i) * u.shift_row_step, i32(j) * u.shift_column_step);
-    values = mat4x4f(
-      load(pixels.p0, shift, c4), load(pixels.p1, shift, c4), load(pixels.p2, shift, c4), load(pixels.p3, shift, c4),
-    );
-    return transpose(values);
-  }
-  let to4 = group.x * COLUMNS4 + place.column4;
-  if (to4 >= u.to_c4) { return values; }
-  let start = (u.first_tap + i * u.tap_step_h + j * u.tap_step_w) * u.from_c4 * u.to_c4 * 4u;
+fn block_of_source(pixels: Pixels, shift: vec2i, c4: u32, used: bool) -> mat4x4f {
+  return transpose(mat4x4f(
+    load(pixels.p0, shift, c4, used), load(pixels.p1, shift, c4, used),
+    load(pixels.p2, shift, c4, used), load(pixels.p3, shift, c4, used),
+  ));
+}
+
+fn block_of_weights(start: u32, to4: u32, c4: u32) -> mat4x4f {
+  let channel4 = min(to4, u.to_c4 - 1u);
   if (TRANSPOSE) {
-    let first = start + to4 * 4u * u.from_c4 + c4;
+    let at = start + channel4 * 4u * u.from_c4 + c4;
     return transpose(mat4x4f(
-      weights[first], weights[first + u.from_c4], weights[first + 2u * u.from_c4], weights[first + 3u * u.from_c4],
+      weights[at], weights[at + u.from_c4], weights[at + 2u * u.from_c4], weights[at + 3u * u.from_c4],
     ));
   }
-  let first = start + c4 * 4u * u.to_c4 + to4;
-  return mat4x4f(
-    weights[first], weights[first + u.to_c4], weights[first + 2u * u.to_c4], weights[first + 3u * u.to_c4],
-  );
+  let at = start + c4 * 4u * u.to_c4 + channel4;
+  return mat4x4f(weights[at], weights[at + u.to_c4], weights[at + 2u * u.to_c4], weights[at + 3u * u.to_c4]);
+}
+
+// A sum over k4 is one over taps and, within each, over 4 channels of the source at a time.
+fn fetch(block: u32, pixels: Pixels, group: vec3u, k4: u32) -> mat4x4f {
+  let place = place_of(block);
+  let step = k4 + place.k4;
+  let c4 = step % u.from_c4;
+  let tap = step / u.from_c4;
+  let used = tap < u.taps_h * u.taps_w;
+  let i = select(0u, tap / u.taps_w, used);
+  let j = tap % u.taps_w;
+  if (place.of_b) {
+    let filter_tap = u.first_tap + i * u.tap_step_h + j * u.tap_step_w;
+    return block_of_weights(filter_tap * u.from_c4 * u.to_c4 * 4u, group.x * COLUMNS4 + place.column4, c4);
+  }
+  return block_of_source(pixels, vec2i(i32(i) * u.shift_row_step, i32(j) * u.shift_column_step), c4, used);
 }
 
 fn add_outer(sum: mat4x4f, a: vec4f, b: vec4f) -> mat4x4f {
@@ -149,37 +152,38 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let pixels0 = pixels_of(local, group);
   let pixels1 = pixels_of(local + INVOCATIONS, group);
 
-  // Blocks of the next tile travel from memory to registers while the current one is being multiplied.
-  var block0 = fetch(local, pixels0, group, begin);
-  var block1: mat4x4f;
-  var block2: mat4x4f;
-  if (BLOCKS > INVOCATIONS) { block1 = fetch(local + INVOCATIONS, pixels1, group, begin); }
-  if (BLOCKS > 2u * INVOCATIONS) { block2 = fetch(local + 2u * INVOCATIONS, pixels1, group, begin); }
   var sum00: mat4x4f;  // [row][column] of the upper left quarter of the tile, and so on
   var sum01: mat4x4f;
   var sum10: mat4x4f;
   var sum11: mat4x4f;
-  for (var k = begin; k < end; k += DEPTH / 4u) {
-    workgroupBarrier();  // the previous tile is done with
+  // The blocks of the next tile are under way from memory while the current one is being multiplied.
+  var block0: mat4x4f;
+  var block1: mat4x4f;
+  var block2: mat4x4f;
+  for (var k = begin; ; k += DEPTH / 4u) {
+    if (k < end) {
+      block0 = fetch(local, pixels0, group, k);
+      if (BLOCKS > INVOCATIONS) { block1 = fetch(local + INVOCATIONS, pixels1, group, k); }
+      if (BLOCKS > 2u * INVOCATIONS) { block2 = fetch(local + 2u * INVOCATIONS, pixels1, group, k); }
+    }
+    if (k > begin) {
+      for (var i = 0u; i < DEPTH; i++) {
+        let a0 = tile_a[i * ROWS4 + y];
+        let a1 = tile_a[i * ROWS4 + DOWN + y];
+        let b0 = tile_b[i * COLUMNS4 + x];
+        let b1 = tile_b[i * COLUMNS4 + ACROSS + x];
+        sum00 = add_outer(sum00, a0, b0);
+        sum01 = add_outer(sum01, a0, b1);
+        sum10 = add_outer(sum10, a1, b0);
+        sum11 = add_outer(sum11, a1, b1);
+      }
+    }
+    if (k >= end) { break; }
+    workgroupBarrier();
     put(local, block0);
     if (BLOCKS > INVOCATIONS) { put(local + INVOCATIONS, block1); }
-    if (BLOCKS > 2u * INVOCATIONS) { if (local + 2u * INVOCATIONS < BLOCKS) { put(local + 2u * INVOCATIONS, block2); } }
+    if (BLOCKS > 2u * INVOCATIONS) { put(local + 2u * INVOCATIONS, block2); }
     workgroupBarrier();
-    if (k + DEPTH / 4u < end) {
-      block0 = fetch(local, pixels0, group, k + DEPTH / 4u);
-      if (BLOCKS > INVOCATIONS) { block1 = fetch(local + INVOCATIONS, pixels1, group, k + DEPTH / 4u); }
-      if (BLOCKS > 2u * INVOCATIONS) { block2 = fetch(local + 2u * INVOCATIONS, pixels1, group, k + DEPTH / 4u); }
-    }
-    for (var i = 0u; i < DEPTH; i++) {
-      let a0 = tile_a[i * ROWS4 + y];
-      let a1 = tile_a[i * ROWS4 + DOWN + y];
-      let b0 = tile_b[i * COLUMNS4 + x];
-      let b1 = tile_b[i * COLUMNS4 + ACROSS + x];
-      sum00 = add_outer(sum00, a0, b0);
-      sum01 = add_outer(sum01, a0, b1);
-      sum10 = add_outer(sum10, a1, b0);
-      sum11 = add_outer(sum11, a1, b1);
-    }
   }
 
   let index = group.y * ROWS4 * 4u + y * 4u;

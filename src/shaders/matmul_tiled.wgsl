@@ -42,6 +42,7 @@ fn place_of(block: u32) -> Place {
 }
 
 fn put(block: u32, values: mat4x4f) {
+  if (block >= BLOCKS) { return; }
   let place = place_of(block);
   if (place.of_b) {
     let at = place.k4 * 4u * COLUMNS4 + place.column4;
@@ -58,51 +59,50 @@ fn put(block: u32, values: mat4x4f) {
   }
 }
 
-// 4 steps of k from `k4`, and 4 rows of `a` from `row4`: a row of the result a step. Zero beyond the matrix.
-fn block_of_a(base: u32, row4: u32, k4: u32) -> mat4x4f {
-  var block: mat4x4f;
+// 4 steps of k from `k`, of 4 rows of `a`: a vec4 a step. Beyond the end of the matrix, the last row or step again:
+// such rows are not stored, such steps meet zeros of b.
+fn block_of_a(base: u32, row4: u32, k: u32) -> mat4x4f {
   if (TRANSPOSE_A) {
-    if (row4 * 4u < u.m) {
-      let at = base + k4 * u.m + row4;
-      if (k4 * 4u < u.k) { block[0] = a[at]; }
-      if (k4 * 4u + 1u < u.k) { block[1] = a[at + u.m / 4u]; }
-      if (k4 * 4u + 2u < u.k) { block[2] = a[at + u.m / 2u]; }
-      if (k4 * 4u + 3u < u.k) { block[3] = a[at + u.m / 4u * 3u]; }
-    }
-    return block;
+    let m4 = u.m / 4u;
+    let at = base + min(row4, m4 - 1u);
+    let last = u.k - 1u;
+    return mat4x4f(
+      a[at + min(k, last) * m4], a[at + min(k + 1u, last) * m4],
+      a[at + min(k + 2u, last) * m4], a[at + min(k + 3u, last) * m4],
+    );
   }
-  if (k4 * 4u < u.k) {
-    let at = base + row4 * u.k + k4;
-    if (row4 * 4u < u.m) { block[0] = a[at]; }
-    if (row4 * 4u + 1u < u.m) { block[1] = a[at + u.k / 4u]; }
-    if (row4 * 4u + 2u < u.m) { block[2] = a[at + u.k / 2u]; }
-    if (row4 * 4u + 3u < u.m) { block[3] = a[at + u.k / 4u * 3u]; }
-  }
-  return transpose(block);
+  let k4s = u.k / 4u;
+  let at = base + min(k / 4u, k4s - 1u);
+  let row = row4 * 4u;
+  let last = u.m - 1u;
+  return transpose(mat4x4f(
+    a[at + min(row, last) * k4s], a[at + min(row + 1u, last) * k4s],
+    a[at + min(row + 2u, last) * k4s], a[at + min(row + 3u, last) * k4s],
+  ));
 }
 
-fn block_of_b(base: u32, column4: u32, k4: u32) -> mat4x4f {
-  var block: mat4x4f;
-  if (column4 >= u.n4) { return block; }
+fn block_of_b(base: u32, column4: u32, k: u32) -> mat4x4f {
+  let column = min(column4, u.n4 - 1u);
   if (TRANSPOSE_B) {
-    if (k4 * 4u < u.k) {
-      let at = base + column4 * u.k + k4;
-      block = mat4x4f(b[at], b[at + u.k / 4u], b[at + u.k / 2u], b[at + u.k / 4u * 3u]);
-    }
-    return transpose(block);
+    let k4s = u.k / 4u;
+    let at = base + column * u.k + min(k / 4u, k4s - 1u);
+    let scale = select(0.0, 1.0, k < u.k);
+    return transpose(scale * mat4x4f(b[at], b[at + k4s], b[at + 2u * k4s], b[at + 3u * k4s]));
   }
-  let at = base + k4 * 4u * u.n4 + column4;
-  if (k4 * 4u < u.k) { block[0] = b[at]; }
-  if (k4 * 4u + 1u < u.k) { block[1] = b[at + u.n4]; }
-  if (k4 * 4u + 2u < u.k) { block[2] = b[at + 2u * u.n4]; }
-  if (k4 * 4u + 3u < u.k) { block[3] = b[at + 3u * u.n4]; }
-  return block;
+  return mat4x4f(
+    row_of_b(base, column, k), row_of_b(base, column, k + 1u),
+    row_of_b(base, column, k + 2u), row_of_b(base, column, k + 3u),
+  );
+}
+
+fn row_of_b(base: u32, column: u32, k: u32) -> vec4f {
+  return select(vec4f(0.0), b[base + min(k, u.k - 1u) * u.n4 + column], k < u.k);
 }
 
 fn fetch(block: u32, group: vec3u, batch: u32, k: u32) -> mat4x4f {
   let place = place_of(block);
-  if (place.of_b) { return block_of_b(batch * u.b_batch, group.x * COLUMNS4 + place.column4, k / 4u + place.k4); }
-  return block_of_a(batch * u.a_batch, group.y * ROWS4 + place.column4, k / 4u + place.k4);
+  if (place.of_b) { return block_of_b(batch * u.b_batch, group.x * COLUMNS4 + place.column4, k + place.k4 * 4u); }
+  return block_of_a(batch * u.a_batch, group.y * ROWS4 + place.column4, k + place.k4 * 4u);
 }
 
 fn add_outer(sum: mat4x4f, a: vec4f, b: vec4f) -> mat4x4f {
@@ -129,37 +129,38 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let begin = part * u.chunk;
   let end = min(begin + u.chunk, u.k);
 
-  // Blocks of the next tile travel from memory to registers while the current one is being multiplied.
-  var block0 = fetch(local, group, batch, begin);
-  var block1: mat4x4f;
-  var block2: mat4x4f;
-  if (BLOCKS > INVOCATIONS) { block1 = fetch(local + INVOCATIONS, group, batch, begin); }
-  if (BLOCKS > 2u * INVOCATIONS) { block2 = fetch(local + 2u * INVOCATIONS, group, batch, begin); }
   var sum00: mat4x4f;  // [row][column] of the upper left quarter of the tile, and so on
   var sum01: mat4x4f;
   var sum10: mat4x4f;
   var sum11: mat4x4f;
-  for (var k = begin; k < end; k += DEPTH) {
-    workgroupBarrier();  // the previous tile is done with
+  // The blocks of the next tile are under way from memory while the current one is being multiplied.
+  var block0: mat4x4f;
+  var block1: mat4x4f;
+  var block2: mat4x4f;
+  for (var k = begin; ; k += DEPTH) {
+    if (k < end) {
+      block0 = fetch(local, group, batch, k);
+      if (BLOCKS > INVOCATIONS) { block1 = fetch(local + INVOCATIONS, group, batch, k); }
+      if (BLOCKS > 2u * INVOCATIONS) { block2 = fetch(local + 2u * INVOCATIONS, group, batch, k); }
+    }
+    if (k > begin) {
+      for (var i = 0u; i < DEPTH; i++) {
+        let a0 = tile_a[i * ROWS4 + y];
+        let a1 = tile_a[i * ROWS4 + DOWN + y];
+        let b0 = tile_b[i * COLUMNS4 + x];
+        let b1 = tile_b[i * COLUMNS4 + ACROSS + x];
+        sum00 = add_outer(sum00, a0, b0);
+        sum01 = add_outer(sum01, a0, b1);
+        sum10 = add_outer(sum10, a1, b0);
+        sum11 = add_outer(sum11, a1, b1);
+      }
+    }
+    if (k >= end) { break; }
+    workgroupBarrier();
     put(local, block0);
     if (BLOCKS > INVOCATIONS) { put(local + INVOCATIONS, block1); }
-    if (BLOCKS > 2u * INVOCATIONS) { if (local + 2u * INVOCATIONS < BLOCKS) { put(local + 2u * INVOCATIONS, block2); } }
+    if (BLOCKS > 2u * INVOCATIONS) { put(local + 2u * INVOCATIONS, block2); }
     workgroupBarrier();
-    if (k + DEPTH < end) {
-      block0 = fetch(local, group, batch, k + DEPTH);
-      if (BLOCKS > INVOCATIONS) { block1 = fetch(local + INVOCATIONS, group, batch, k + DEPTH); }
-      if (BLOCKS > 2u * INVOCATIONS) { block2 = fetch(local + 2u * INVOCATIONS, group, batch, k + DEPTH); }
-    }
-    for (var i = 0u; i < DEPTH; i++) {
-      let a0 = tile_a[i * ROWS4 + y];
-      let a1 = tile_a[i * ROWS4 + DOWN + y];
-      let b0 = tile_b[i * COLUMNS4 + x];
-      let b1 = tile_b[i * COLUMNS4 + ACROSS + x];
-      sum00 = add_outer(sum00, a0, b0);
-      sum01 = add_outer(sum01, a0, b1);
-      sum10 = add_outer(sum10, a1, b0);
-      sum11 = add_outer(sum11, a1, b1);
-    }
   }
 
   let base = (part * u.batches + batch) * u.m * u.n4;
