@@ -82,16 +82,17 @@ const DIGITS = {
   network: { backbone: 'digits', embedding: 16 },
   training: {
     ...RELEASED.training,
-    batch: 16,
-    crop: [40, 40],
-    steps: 600,
+    batch: 32,
+    crop: [28, 28],
+    steps: 350,
     scale: [1, 1],
     mirror: false,
-    learningRate: 0.2,
+    learningRate: 0.3,
     headRateFactor: 1,
   },
-  segments: { ...RELEASED.segments, cells: [4, 4], capacity: 64 },
-  retrieval: { neighbours: 15, stride: 2, batch: 20, prototypeImages: 600 },
+  // A digit is one or two segments, so that others of its label lie in other images; two labels in each of four cells.
+  segments: { ...RELEASED.segments, cells: [2, 2], banks: 1, capacity: 8 },
+  retrieval: { neighbours: 15, stride: 2, batch: 50, prototypeImages: 300 },
   run: { ...RELEASED.run, checkpointEvery: 100 },
 } satisfies PartialConfig;
 
@@ -118,6 +119,6 @@ export const PRESET_SUMMARIES: Readonly<Record<PresetName, string>> = {
   'voc12-supervised': 'the released single-GPU settings: ResNet-101, 30,000 steps of 8 crops of 336x336',
   'voc12-multi': 'the released settings for several GPUs: 100,000 steps of 16 crops of 480x480',
   small: 'a small network from random weights, for CPU adapters: 2,000 steps of 8 crops of 144x144',
-  digits: 'what `segsort demo` trains: 600 steps of 16 scenes of one digit',
+  digits: 'what `segsort demo` trains: 350 steps of 32 scenes of one digit',
   'digits-hard': 'what `segsort demo --hard` trains: several overlapping digits, for a GPU',
 };

@@ -28,6 +28,8 @@ export interface SceneOptions {
   readonly digitsPerScene: Range;
   /** Factor from the 28 pixels of a bitmap to the scene. */
   readonly scale: Range;
+  /** Pixels of the bitmap by which strokes are thickened on every side. */
+  readonly thicken: number;
   /** Whether all digits are bright, or each is bright or dark. */
   readonly polarity: 'bright' | 'either';
   /** Ranges of each colour channel, 0 to 1: of the two colours of a background, of bright and of dark digits. */
@@ -44,9 +46,10 @@ export interface SceneOptions {
 
 export const EASY_SCENES: SceneOptions = {
   seed: 1,
-  size: 40,
+  size: 28,
   digitsPerScene: [1, 1],
-  scale: [1, 1.4],
+  scale: [0.6, 0.85],
+  thicken: 1,
   polarity: 'bright',
   background: [0, 0.45],
   bright: [0.55, 1],
@@ -62,6 +65,7 @@ export const HARD_SCENES: SceneOptions = {
   size: 64,
   digitsPerScene: [2, 4],
   scale: [0.8, 1.4],
+  thicken: 0,
   polarity: 'either',
   background: [0.3, 0.65],
   bright: [0.75, 1],
@@ -131,11 +135,9 @@ export class SceneComposer {
 
   /** How much of each pixel of the scene a digit covers, 0 to 1: its bitmap, resized bilinearly. */
   #ink(digit: number, size: number, factor: number, top: number, left: number): Float64Array {
-    const first = digit * DIGIT_SIDE * DIGIT_SIDE;
+    const bitmap = this.#bitmap(digit);
     const at = (y: number, x: number) =>
-      y < 0 || x < 0 || y >= DIGIT_SIDE || x >= DIGIT_SIDE
-        ? 0
-        : this.#digits.bitmaps[first + y * DIGIT_SIDE + x]! / 255;
+      y < 0 || x < 0 || y >= DIGIT_SIDE || x >= DIGIT_SIDE ? 0 : bitmap[y * DIGIT_SIDE + x]! / 255;
     const ink = new Float64Array(size * size);
     for (let y = 0; y < size; y++)
       for (let x = 0; x < size; x++) {
@@ -152,6 +154,22 @@ export class SceneComposer {
     return ink;
   }
 
+  /** A digit's bitmap with its strokes thickened: each pixel the darkest of its neighbourhood. */
+  #bitmap(digit: number): Uint8Array {
+    const size = DIGIT_SIDE * DIGIT_SIDE;
+    const plain = this.#digits.bitmaps.subarray(digit * size, (digit + 1) * size);
+    const reach = this.#options.thicken;
+    if (reach === 0) return plain;
+    return plain.map((_, i) => {
+      const [row, column] = [Math.floor(i / DIGIT_SIDE), i % DIGIT_SIDE];
+      let darkest = 0;
+      for (let y = Math.max(0, row - reach); y <= Math.min(DIGIT_SIDE - 1, row + reach); y++)
+        for (let x = Math.max(0, column - reach); x <= Math.min(DIGIT_SIDE - 1, column + reach); x++)
+          darkest = Math.max(darkest, plain[y * DIGIT_SIDE + x]!);
+      return darkest;
+    });
+  }
+
   #deck(round: number): Uint32Array {
     let deck = this.#decks.get(round);
     if (!deck) {
@@ -166,7 +184,14 @@ export class SceneComposer {
   }
 }
 
-function checkOptions({ size, digitsPerScene: [fewest, most], heldOut, scale, ignoreBorder }: SceneOptions): void {
+function checkOptions({
+  size,
+  digitsPerScene: [fewest, most],
+  heldOut,
+  scale,
+  ignoreBorder,
+  thicken,
+}: SceneOptions): void {
   const whole = (value: number, least: number) => Number.isInteger(value) && value >= least;
   if (!whole(size, 8)) throw new RangeError(`scenes: size must be an integer of at least 8 pixels, got ${size}`);
   if (!whole(fewest, 0) || !whole(most, fewest))
@@ -174,6 +199,7 @@ function checkOptions({ size, digitsPerScene: [fewest, most], heldOut, scale, ig
   if (!(scale[0] > 0 && scale[1] >= scale[0]))
     throw new RangeError(`scenes: scale must be [low, high], got [${scale}]`);
   if (!whole(ignoreBorder, 0)) throw new RangeError(`scenes: ignoreBorder must be an integer, got ${ignoreBorder}`);
+  if (!whole(thicken, 0)) throw new RangeError(`scenes: thicken must be an integer, got ${thicken}`);
   if (!(heldOut > 0 && heldOut < 1)) throw new RangeError(`scenes: heldOut must lie between 0 and 1, got ${heldOut}`);
 }
 

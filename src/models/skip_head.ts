@@ -16,9 +16,7 @@ export interface SkipHeadSpec {
   readonly context: number;
   /** Channels of the 1x1 convolution over features and context. */
   readonly filters: number;
-  /** Channels of the convolution over the upsampled map and the stem's features; side of its kernel. */
-  readonly refined: number;
-  readonly kernel: number;
+  /** Decay of the running statistics. Default: the reference's 0.99. */
   readonly decay?: number;
 }
 
@@ -39,16 +37,12 @@ export function buildSkipHead(
   }));
   const joined = channels.features + spec.bins.length * spec.context;
   const fuse = convUnit(block5.child('fuse'), joined, { channels: spec.filters, kernel: 1, decay });
-  const refine = convUnit(block5.child('refine'), spec.filters + channels.stem, {
-    channels: spec.refined,
-    kernel: spec.kernel,
-    decay,
-  });
-  const output = convUnit(block5.child('embedding'), spec.refined, {
+  // Normalised like any other layer: embeddings that are centred from the start spread over the sphere.
+  const output = convUnit(block5.child('embedding'), spec.filters + channels.stem, {
     channels: outputs,
     kernel: 1,
-    norm: false,
     relu: false,
+    decay,
   });
   const upsample = (x: Tensor, like: Tensor) =>
     resizeBilinear(x, [like.shape[1]!, like.shape[2]!], { convention: 'half-pixel' });
@@ -67,6 +61,6 @@ export function buildSkipHead(
       pass,
     );
     const skipped = named(`${block5.path}/skip`, () => concat([upsample(fused, stem), stem], 3));
-    return output.layer(refine.layer(skipped, pass), pass);
+    return output.layer(skipped, pass);
   };
 }
