@@ -41,9 +41,14 @@ export function demoCommand(): Command {
     .addOption(new Option('--train-scenes <n>', 'scenes to train on (default: 4000)').argParser(wholeNumber(1)))
     .addOption(new Option('--val-scenes <n>', 'scenes held out (default: 200)').argParser(wholeNumber(1)));
   addConfigFlags(command, ({ path: [section, setting] }) =>
-    ['training.steps', 'training.batch', 'training.learningRate', 'training.seed', 'run.workers'].includes(
-      `${section}.${setting}`,
-    ),
+    [
+      'training.steps',
+      'training.batch',
+      'training.learningRate',
+      'training.seed',
+      'retrieval.prototypeImages',
+      'run.workers',
+    ].includes(`${section}.${setting}`),
   );
   return addCommonFlags(command)
     .addHelpText('after', HELP)
@@ -102,11 +107,12 @@ async function show(session: Session, run: RunFolder, scenes: DigitSceneFolder, 
 }
 
 /** The same pipeline with the network as it was before the first step. */
-async function scoreUntrained(work: Work, heldOut: Parameters<typeof scoreDataset>[2]): Promise<Scores> {
+async function scoreUntrained(trained: Work, heldOut: Parameters<typeof scoreDataset>[2]): Promise<Scores> {
+  const work = { ...trained, prefix: 'untrained network: ' };
   const { table } = await extractPrototypes(work, null);
   using segmenter = await openSegmenter(work, null, [heldOut]);
   segmenter.usePrototypes(table);
-  return scoreDataset(work, segmenter, heldOut);
+  return await scoreDataset(work, segmenter, heldOut);
 }
 
 async function makeScenes({ hard, scenes, trainScenes, valScenes }: DemoOptions): Promise<DigitSceneFolder> {

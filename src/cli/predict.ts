@@ -5,13 +5,14 @@ import { Command, Option } from 'commander';
 import { colourLabels, encodePalettePng, encodePng, vocPalette } from '../data/codecs.js';
 import { Dataset } from '../data/dataset.js';
 import { folderFiles, writeFileAtomic } from '../platform/files.node.js';
+import type { PrototypeTable } from '../segsort/prototype_table.js';
 import { overlayLabels } from '../viz/maps.js';
 import { openList } from './data_folder.js';
 import { UsageError } from './errors.js';
 import { addCommonFlags, type CommonOptions } from './options.js';
 import { addRetrievalFlags, loadPrototypes, openRun } from './prototypes.js';
 import type { RunFolder } from './run_folder.js';
-import { openSegmenter, segmentAll, weightsOf } from './segmentation.js';
+import { openSegmenter, segmentAll, type Weights, type Work, weightsOf } from './segmentation.js';
 import { withGpu } from './session.js';
 import { imageOf } from './sheet.js';
 
@@ -53,24 +54,39 @@ async function predict(run: RunFolder, paths: readonly string[], options: Predic
   const weights = await weightsOf(run);
   const dataset = await imagesOf(run, paths, options.list);
   const out = resolve(options.out ?? run.path('predictions'));
+  await withGpu(options, (session) => {
+    return predictImages({ session, config: run.config }, { weights, table, dataset, out, ...options });
+  });
+  console.log(`${dataset.length} images segmented; written to ${out}`);
+}
+
+export interface PredictionRequest {
+  readonly weights: Weights;
+  readonly table: PrototypeTable;
+  readonly dataset: Dataset;
+  /** Folder for the files, which are named after the images. */
+  readonly out: string;
+  readonly colour?: boolean;
+  readonly overlay?: boolean;
+}
+
+/** Segments the images of a data set and writes the PNG files. */
+export async function predictImages(work: Work, request: PredictionRequest): Promise<void> {
+  const { weights, table, dataset, out, colour, overlay } = request;
   const palette = vocPalette();
-  await withGpu(options, async (session) => {
-    const work = { session, config: run.config };
-    using segmenter = await openSegmenter(work, weights, [dataset]);
-    segmenter.usePrototypes(table);
-    await segmentAll(work, segmenter, dataset, async (segmented) => {
-      const { found, height, width, labels: data } = segmented;
-      const labels = { height, width, data };
-      const save = async (suffix: string, bytes: Uint8Array) => {
-        const path = join(out, `${withoutEnding(found.name)}${suffix}.png`);
-        await mkdir(dirname(path), { recursive: true });
-        await writeFileAtomic(path, bytes);
-      };
-      await save('', encodePalettePng(labels));
-      if (options.colour) await save('-colour', encodePng(colourLabels(labels, palette)));
-      if (options.overlay) await save('-overlay', encodePng(overlayLabels(imageOf(segmented), labels, palette)));
-    });
-    console.log(`${dataset.length} images segmented; written to ${out}`);
+  using segmenter = await openSegmenter(work, weights, [dataset]);
+  segmenter.usePrototypes(table);
+  await segmentAll(work, segmenter, dataset, async (segmented) => {
+    const { found, height, width, labels: data } = segmented;
+    const labels = { height, width, data };
+    const save = async (suffix: string, bytes: Uint8Array) => {
+      const path = join(out, `${withoutEnding(found.name)}${suffix}.png`);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFileAtomic(path, bytes);
+    };
+    await save('', encodePalettePng(labels));
+    if (colour) await save('-colour', encodePng(colourLabels(labels, palette)));
+    if (overlay) await save('-overlay', encodePng(overlayLabels(imageOf(segmented), labels, palette)));
   });
 }
 
@@ -79,7 +95,7 @@ const withoutEnding = (path: string): string => path.slice(0, path.length - extn
 const ENDINGS = new Set(['.jpg', '.jpeg', '.png']);
 
 /** The images of a list, or those named on the command line, as a data set without labels. */
-async function imagesOf(run: RunFolder, paths: readonly string[], list: string | undefined): Promise<Dataset> {
+export async function imagesOf(run: RunFolder, paths: readonly string[], list: string | undefined): Promise<Dataset> {
   if ((list === undefined) === (paths.length === 0))
     throw new UsageError('name either images and folders, or a --list of images');
   const { root } = run.config.data;

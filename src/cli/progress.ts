@@ -22,8 +22,8 @@ export class Progress implements Disposable {
   readonly #options: ProgressOptions;
   readonly #stream: NodeJS.WriteStream;
   readonly #bar: SingleBar | null;
-  /** Past (time, done), oldest first. */
-  #history: { readonly time: number; readonly done: number }[];
+  /** Past (time, done), oldest first; not the start, because the first step also waits for kernels to compile. */
+  #history: { readonly time: number; readonly done: number }[] = [];
   #lastLine = 0;
   #done: number;
   #note = '';
@@ -33,7 +33,6 @@ export class Progress implements Disposable {
     this.#options = options;
     this.#stream = options.stream ?? process.stderr;
     this.#done = options.from ?? 0;
-    this.#history = [{ time: performance.now(), done: this.#done }];
     const format = `${options.label} {bar} {value}/{total}{rest}`;
     this.#bar = this.#stream.isTTY
       ? new SingleBar({
@@ -80,11 +79,11 @@ export class Progress implements Disposable {
   }
 
   #rest(): string {
-    const first = this.#history[0]!;
-    const last = this.#history[this.#history.length - 1]!;
+    const first = this.#history[0];
+    const last = this.#history[this.#history.length - 1];
     const parts = this.#note === '' ? [] : [this.#note];
-    const seconds = (last.time - first.time) / 1000;
-    const rate = seconds > 0 ? (last.done - first.done) / seconds : 0;
+    const seconds = first && last ? (last.time - first.time) / 1000 : 0;
+    const rate = seconds > 0 ? (last!.done - first!.done) / seconds : 0;
     if (rate > 0) {
       const { count, unit } = this.#options.each ?? { count: 1, unit: 'images' };
       parts.push(`${formatRate(rate * count)} ${unit}/s`);

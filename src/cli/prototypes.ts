@@ -31,9 +31,10 @@ export function prototypesCommand(): Command {
     .addHelpText('after', HELP)
     .action(async (folder: string, options: PrototypesOptions) => {
       const run = await openRun(folder, command);
+      const weights = await weightsOf(run);
       await withGpu(options, async (session) => {
         const work = { session, config: run.config };
-        const { table, dataset } = await extractPrototypes(work, await weightsOf(run), options.list);
+        const { table, dataset } = await extractPrototypes(work, weights, options.list);
         const file = await savePrototypes(run, table);
         console.log(`${file}: ${table.size} prototypes of ${dataset.length} images`);
       });

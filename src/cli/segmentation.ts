@@ -14,6 +14,8 @@ import type { Session } from './session.js';
 export interface Work {
   readonly session: Session;
   readonly config: RunConfig;
+  /** Put before what the progress says: `untrained network: `. */
+  readonly prefix?: string;
 }
 
 /** The weights of a checkpoint, or null for a network as it is before training. */
@@ -56,7 +58,7 @@ export async function openSegmenter(
 
 /** Goes through a data set once, whole images. */
 async function forEachBatch(
-  { config }: Work,
+  { config, prefix = '' }: Work,
   segmenter: Segmenter,
   dataset: Dataset,
   label: string,
@@ -70,7 +72,7 @@ async function forEachBatch(
     cacheBytes: 0,
     ...(config.run.workers === null ? {} : { workers: config.run.workers }),
   });
-  using progress = new Progress({ label, total: dataset.length });
+  using progress = new Progress({ label: `${prefix}${label}`, total: dataset.length });
   let done = 0;
   for (let step = 0; step < loader.steps; step++) {
     const batch = await loader.batch(step);

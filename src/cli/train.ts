@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type PartialConfig, type ResolvedConfig, resolveConfig } from './config.js';
-import { findClasses, findList } from './data_folder.js';
+import { findClasses, findList, openList } from './data_folder.js';
 import { EXIT, UsageError } from './errors.js';
 import { addCommonFlags, addConfigFlags, type CommonOptions, configFromFlags } from './options.js';
 import { PRESET_SUMMARIES, PRESETS, type PresetName } from './presets.js';
@@ -103,6 +103,8 @@ export function describeOutcome({ folder, config }: RunFolder, { steps, complete
 
 async function start(options: TrainOptions, flags: PartialConfig): Promise<RunFolder> {
   const resolved = await configure(options, flags);
+  // A list that cannot be read leaves no folder behind.
+  await openList(resolved.config.data.root, resolved.config.data.train, 'training list');
   return RunFolder.create(options.out ?? defaultRunFolder(resolved.preset ?? 'run'), resolved);
 }
 

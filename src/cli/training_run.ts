@@ -2,6 +2,7 @@
 import { IGNORE_LABEL } from '../data/image.js';
 import { Loader } from '../data/loader.js';
 import { buildNetwork } from '../models/network.js';
+import { parseSafetensors } from '../models/safetensors.js';
 import { type SubmittedStep, Trainer, type TrainerOptions, type TrainingMetrics } from '../segsort/trainer.js';
 import type { RunConfig } from './config.js';
 import { openList } from './data_folder.js';
@@ -68,8 +69,9 @@ export async function setUpTraining({ runtime }: Session, config: RunConfig): Pr
 /** Trains up to the configured number of steps, or until Ctrl-C; in either case the last step is in the checkpoint. */
 export async function trainRun(session: Session, request: TrainingRequest): Promise<TrainingOutcome> {
   const { run, resume } = request;
+  const checkpoint = resume ? await run.readCheckpoint() : null;
   await using setup = await setUpTraining(session, run.config);
-  const saved = { step: resume ? setup.trainer.restore(await run.readCheckpoint(), run.checkpoint) : null };
+  const saved = { step: checkpoint && setup.trainer.restore(checkpoint, run.checkpoint) };
   const { steps } = run.config.training;
   if (saved.step !== null && saved.step > steps)
     throw new UsageError(`${run.checkpoint} holds step ${saved.step}, more than the ${steps} of the configuration`);
@@ -99,7 +101,10 @@ async function loop(
   });
   const queue = new Throttle(runtime.device);
   const save = async () => {
-    await run.write('checkpoint.safetensors', await trainer.checkpoint(done));
+    const bytes = await trainer.checkpoint(done);
+    // Also where the loss was finite: it is that of the weights before this update.
+    refuseNonFinite(bytes, done);
+    await run.write('checkpoint.safetensors', bytes);
     saved.step = done;
   };
 
@@ -124,6 +129,18 @@ async function loop(
     await save();
   }
   return { steps: done, complete: done === steps, seconds: metrics.seconds };
+}
+
+/** @throws Error naming a value of the checkpoint that is NaN or infinite */
+function refuseNonFinite(bytes: Uint8Array<ArrayBuffer>, step: number): void {
+  for (const [name, { dtype, data }] of parseSafetensors(bytes, 'checkpoint').tensors) {
+    if (dtype !== 'F32') continue;
+    for (let i = 0; i < data.length; i++)
+      if (!Number.isFinite(data[i]))
+        throw new Error(
+          `${name} holds ${data[i]} after step ${step}: lower the learning rate, or name the op it comes from with --debug-nan`,
+        );
+  }
 }
 
 /** Keeps the host at most two steps ahead, so that progress is real and Ctrl-C is prompt. */

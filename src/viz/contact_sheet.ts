@@ -43,7 +43,7 @@ const IGNORED: Colour = [214, 214, 214];
 const EDGE: Colour = [24, 24, 28];
 
 const MARGIN = 32;
-const GAP = 14;
+const GAP = 20;
 const SECTION_GAP = 40;
 /** Pictures are enlarged by whole factors up to this many pixels, or shrunk to it. */
 const LARGEST = 192;

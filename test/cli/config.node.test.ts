@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest';
+import {
+  checkConfig,
+  flaggedFields,
+  formatConfigFile,
+  type PartialConfig,
+  resolveConfig,
+} from '../../src/cli/config.js';
+import { UsageError } from '../../src/cli/errors.js';
+import { PRESETS, type PresetName, VOC_CLASSES } from '../../src/cli/presets.js';
+
+const data = { root: '/photos', train: 'train.txt', validation: null, classes: ['background', 'cat'] };
+const resolve = (preset: PresetName, flags: PartialConfig = {}, contents?: unknown) =>
+  resolveConfig({
+    preset,
+    file: contents === undefined ? null : { name: 'file.json', contents },
+    flags: { ...flags, data: { ...data, ...flags.data } },
+  });
+
+/** What resolving the configuration complains of. */
+function complaint(body: () => unknown): string {
+  try {
+    body();
+  } catch (error) {
+    expect(error).toBeInstanceOf(UsageError);
+    return (error as Error).message;
+  }
+  return '';
+}
+
+describe('presets', () => {
+  it.each(Object.keys(PRESETS) as PresetName[])('%s is a whole configuration once it has data', (preset) => {
+    expect(resolve(preset).preset).toBe(preset);
+  });
+
+  it('gives the released single-GPU settings', () => {
+    const { config } = resolveConfig({
+      preset: 'voc12-supervised',
+      file: null,
+      flags: { data: { root: '/voc', train: 'train.txt' } },
+    });
+    expect(config.data.classes).toEqual(VOC_CLASSES);
+    expect(config.data.classes).toHaveLength(21);
+    expect(config.network).toEqual({ backbone: 'resnet101', embedding: 32 });
+    expect(config.training).toMatchObject({ batch: 8, crop: [336, 336], steps: 30_000, learningRate: 2e-3 });
+    expect(config.training).toMatchObject({ power: 0.9, momentum: 0.9, weightDecay: 5e-4, headRateFactor: 10 });
+    expect(config.segments).toMatchObject({ cells: [5, 5], kmeansIterations: 10, concentration: 10, banks: 2 });
+    expect(config.retrieval.neighbours).toBe(15);
+  });
+});
+
+describe('resolveConfig', () => {
+  it('lets a file count more than the preset, and flags more than both', () => {
+    const contents = { training: { steps: 77, batch: 3 }, segments: { banks: 4 } };
+    const { config } = resolve('small', { training: { batch: 5 } }, contents);
+    expect(config.training.steps).toBe(77);
+    expect(config.training.batch).toBe(5);
+    expect(config.segments.banks).toBe(4);
+    expect(config.training.momentum).toBe(PRESETS.small.training!.momentum);
+  });
+
+  it('takes back what it wrote, exactly', () => {
+    const resolved = resolve('digits', { training: { learningRate: 0.123456789, crop: [48, 96] } });
+    const text = formatConfigFile(resolved);
+    const again = resolveConfig({ preset: null, file: { name: 'c', contents: JSON.parse(text) }, flags: {} });
+    expect(again).toEqual(resolved);
+    expect(formatConfigFile(again)).toBe(text);
+  });
+
+  it('names the preset a file was made with', () => {
+    const contents = { format: 1, preset: 'digits', data, training: { steps: 5 } };
+    const { preset, config } = resolveConfig({ preset: null, file: { name: 'c', contents }, flags: {} });
+    expect(preset).toBe('digits');
+    expect(config.training).toMatchObject({ ...PRESETS.digits.training, steps: 5 });
+  });
+
+  it.each([
+    [[1, 2], 'file.json: a configuration is a JSON object'],
+    [{ format: 2 }, 'file.json: format 2 is not known to this version'],
+    [{ preset: 'huge' }, 'file.json: preset "huge" is none of voc12-supervised'],
+    [{ training: 7 }, 'training: must be an object of settings'],
+    [{ training: { stepz: 3 } }, 'stepz in training: no such setting'],
+    [{ extra: {} }, 'extra at the top: no such setting'],
+    [{ data: { classes: ['one'] } }, ''],
+  ])('refuses the file %j', (contents, message) => {
+    if (message === '')
+      expect(() => resolve('small', {}, contents)).not.toThrow(); // flags name the classes
+    else expect(complaint(() => resolve('small', {}, contents))).toContain(message);
+  });
+
+  it('lists everything that is missing without a preset', () => {
+    const message = complaint(() => resolveConfig({ preset: null, file: null, flags: { data } }));
+    for (const section of ['network', 'training', 'segments', 'retrieval', 'run']) expect(message).toContain(section);
+  });
+});
+
+describe('errors', () => {
+  const { config } = resolve('digits');
+
+  /** A value that each kind of field refuses. */
+  const wrong: Record<string, unknown> = { mean: [1, 2, 999], scale: [2, 1], mirror: 'yes', crop: [40], cells: [0, 4] };
+
+  it.each(flaggedFields)('names $flag and what it may hold', ({ path, flag, allowed }) => {
+    const [section, setting] = path as [keyof typeof config, string];
+    const value = setting in wrong ? wrong[setting] : -1;
+    const message = complaint(() =>
+      checkConfig({ ...config, [section]: { ...config[section], [setting]: value } }, 'x'),
+    );
+    expect(message).toContain(`${section}.${setting} (${flag!.split(' ')[0]}): must be ${allowed}; got`);
+    expect(message).toContain(JSON.stringify(value));
+  });
+
+  it('are all listed at once', () => {
+    const flags = { training: { batch: 0, momentum: 1 }, segments: { concentration: 0 } };
+    const message = complaint(() => resolve('digits', flags));
+    expect(message.split('\n')).toHaveLength(4);
+    expect(message).toContain('3 settings are wrong');
+    expect(message).toContain('training.batch (--batch): must be an integer from 1 to 1024; got 0');
+    expect(message).toContain('segments.concentration (--concentration): must be a number greater than 0');
+  });
+
+  it.each([
+    [[100, 100], '100x100 does not fit resnet101, whose input sides must be multiples of 48; use 96 or 144'],
+    [[20, 96], 'use 48 high and 96 wide'],
+    [[336, 340], 'use 336 high and 336 or 384 wide'],
+  ])('say which crops the network takes instead of %j', (crop, message) => {
+    expect(complaint(() => resolve('voc12-supervised', { training: { crop: crop as [number, number] } }))).toContain(
+      message,
+    );
+  });
+
+  it('say it together with other mistakes', () => {
+    const message = complaint(() => resolve('voc12-supervised', { training: { crop: [100, 100], batch: 0 } }));
+    expect(message).toContain('training.batch');
+    expect(message).toContain('training.crop (--crop): 100x100 does not fit');
+  });
+});
+
+describe('flags', () => {
+  const parse = (flag: string, text: string) =>
+    flaggedFields.find((field) => field.flag?.startsWith(flag))!.parse(text);
+
+  it('are read as the fields need them', () => {
+    expect(parse('--crop', '96x144')).toEqual([96, 144]);
+    expect(parse('--crop', '96')).toEqual([96, 96]);
+    expect(parse('--scale', '0.5,2')).toEqual([0.5, 2]);
+    expect(parse('--learning-rate', '2e-3')).toBe(0.002);
+    expect(parse('--workers', 'none')).toBe(null);
+    expect(parse('--workers', '2')).toBe(2);
+    expect(parse('--no-mirror', '')).toBe(false);
+  });
+
+  it.each([
+    ['--steps', 'many'],
+    ['--steps', ''],
+    ['--steps', '1.5'],
+    ['--crop', '96x'],
+    ['--crop', '1x2x3'],
+    ['--scale', '0.5'],
+    ['--numerator', 'both'],
+  ])('refuse %s %s', (flag, text) => {
+    const field = flaggedFields.find((candidate) => candidate.flag?.startsWith(flag))!;
+    const [section, setting] = field.path as [string, string];
+    expect(complaint(() => resolve('digits', { [section]: { [setting]: field.parse(text) } }))).toContain(`(${flag})`);
+  });
+});
