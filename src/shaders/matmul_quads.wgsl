@@ -23,12 +23,6 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> c: array<vec4f>;
 
-// 16 rows of `a`, 4 steps of k each.
-struct Rows {
-  r0: vec4f, r1: vec4f, r2: vec4f, r3: vec4f, r4: vec4f, r5: vec4f, r6: vec4f, r7: vec4f,
-  r8: vec4f, r9: vec4f, r10: vec4f, r11: vec4f, r12: vec4f, r13: vec4f, r14: vec4f, r15: vec4f,
-}
-
 // 4 rows of `b`, 32 columns: each matrix maps 4 steps of k to 4 columns.
 struct Slab {
   s0: mat4x4f, s1: mat4x4f, s2: mat4x4f, s3: mat4x4f, s4: mat4x4f, s5: mat4x4f, s6: mat4x4f, s7: mat4x4f,
@@ -39,41 +33,19 @@ struct Sums {
   c0: vec4f, c1: vec4f, c2: vec4f, c3: vec4f, c4: vec4f, c5: vec4f, c6: vec4f, c7: vec4f,
 }
 
-fn row_of_a(base: u32, row: u32, k4: u32) -> vec4f {
-  return a[base + min(row, u.m - 1u) * (u.k / 4u) + k4];
+// Where a row of `a` starts; rows beyond the last are not stored, and may be any.
+fn start_of(base: u32, row: u32) -> u32 {
+  return base + min(row, u.m - 1u) * (u.k / 4u);
 }
 
-// Rows row..row+3 of the transposed `a`, steps k..k+3: one load a step.
-fn columns_of_a(base: u32, row: u32, k: u32) -> mat4x4f {
+// Columns 4 * row4 .. + 3 of the transposed `a` (rows of the result), steps k .. k + 3: one load a step.
+fn columns_of_a(base: u32, row4: u32, k: u32) -> mat4x4f {
   let m4 = u.m / 4u;
-  let at = base + min(row / 4u, m4 - 1u);
+  let at = base + min(row4, m4 - 1u);
   let last = u.k - 1u;
   return transpose(mat4x4f(
     a[at + k * m4], a[at + min(k + 1u, last) * m4], a[at + min(k + 2u, last) * m4], a[at + min(k + 3u, last) * m4],
   ));
-}
-
-fn load_a(base: u32, row: u32, k: u32) -> Rows {
-  if (TRANSPOSE_A) {
-    let p = columns_of_a(base, row, k);
-    let q = columns_of_a(base, row + 4u, k);
-    let r = columns_of_a(base, row + 8u, k);
-    let s = columns_of_a(base, row + 12u, k);
-    return Rows(
-      p[0], p[1], p[2], p[3], q[0], q[1], q[2], q[3], r[0], r[1], r[2], r[3], s[0], s[1], s[2], s[3],
-    );
-  }
-  let k4 = k / 4u;
-  return Rows(
-    row_of_a(base, row, k4), row_of_a(base, row + 1u, k4),
-    row_of_a(base, row + 2u, k4), row_of_a(base, row + 3u, k4),
-    row_of_a(base, row + 4u, k4), row_of_a(base, row + 5u, k4),
-    row_of_a(base, row + 6u, k4), row_of_a(base, row + 7u, k4),
-    row_of_a(base, row + 8u, k4), row_of_a(base, row + 9u, k4),
-    row_of_a(base, row + 10u, k4), row_of_a(base, row + 11u, k4),
-    row_of_a(base, row + 12u, k4), row_of_a(base, row + 13u, k4),
-    row_of_a(base, row + 14u, k4), row_of_a(base, row + 15u, k4),
-  );
 }
 
 // Each lane loads one vector of the 4 x 4 block and receives the other three.
@@ -159,25 +131,67 @@ fn main(
   var t4 = Sums(); var t5 = Sums(); var t6 = Sums(); var t7 = Sums();
   var t8 = Sums(); var t9 = Sums(); var t10 = Sums(); var t11 = Sums();
   var t12 = Sums(); var t13 = Sums(); var t14 = Sums(); var t15 = Sums();
-  for (var k = k_begin; k < k_end; k += 4u) {
-    let slab = load_b(base_b, col4, k, lane);
-    let rows = load_a(base_a, row, k);
-    t0 = accumulate(t0, slab, rows.r0);
-    t1 = accumulate(t1, slab, rows.r1);
-    t2 = accumulate(t2, slab, rows.r2);
-    t3 = accumulate(t3, slab, rows.r3);
-    t4 = accumulate(t4, slab, rows.r4);
-    t5 = accumulate(t5, slab, rows.r5);
-    t6 = accumulate(t6, slab, rows.r6);
-    t7 = accumulate(t7, slab, rows.r7);
-    t8 = accumulate(t8, slab, rows.r8);
-    t9 = accumulate(t9, slab, rows.r9);
-    t10 = accumulate(t10, slab, rows.r10);
-    t11 = accumulate(t11, slab, rows.r11);
-    t12 = accumulate(t12, slab, rows.r12);
-    t13 = accumulate(t13, slab, rows.r13);
-    t14 = accumulate(t14, slab, rows.r14);
-    t15 = accumulate(t15, slab, rows.r15);
+  // Each load stands next to its use, or there would be no registers left to keep what it read.
+  if (TRANSPOSE_A) {
+    for (var k = k_begin; k < k_end; k += 4u) {
+      let slab = load_b(base_b, col4, k, lane);
+      let rows0 = columns_of_a(base_a, row / 4u, k);
+      t0 = accumulate(t0, slab, rows0[0]);
+      t1 = accumulate(t1, slab, rows0[1]);
+      t2 = accumulate(t2, slab, rows0[2]);
+      t3 = accumulate(t3, slab, rows0[3]);
+      let rows1 = columns_of_a(base_a, row / 4u + 1u, k);
+      t4 = accumulate(t4, slab, rows1[0]);
+      t5 = accumulate(t5, slab, rows1[1]);
+      t6 = accumulate(t6, slab, rows1[2]);
+      t7 = accumulate(t7, slab, rows1[3]);
+      let rows2 = columns_of_a(base_a, row / 4u + 2u, k);
+      t8 = accumulate(t8, slab, rows2[0]);
+      t9 = accumulate(t9, slab, rows2[1]);
+      t10 = accumulate(t10, slab, rows2[2]);
+      t11 = accumulate(t11, slab, rows2[3]);
+      let rows3 = columns_of_a(base_a, row / 4u + 3u, k);
+      t12 = accumulate(t12, slab, rows3[0]);
+      t13 = accumulate(t13, slab, rows3[1]);
+      t14 = accumulate(t14, slab, rows3[2]);
+      t15 = accumulate(t15, slab, rows3[3]);
+    }
+  } else {
+    let r0 = start_of(base_a, row + 0u);
+    let r1 = start_of(base_a, row + 1u);
+    let r2 = start_of(base_a, row + 2u);
+    let r3 = start_of(base_a, row + 3u);
+    let r4 = start_of(base_a, row + 4u);
+    let r5 = start_of(base_a, row + 5u);
+    let r6 = start_of(base_a, row + 6u);
+    let r7 = start_of(base_a, row + 7u);
+    let r8 = start_of(base_a, row + 8u);
+    let r9 = start_of(base_a, row + 9u);
+    let r10 = start_of(base_a, row + 10u);
+    let r11 = start_of(base_a, row + 11u);
+    let r12 = start_of(base_a, row + 12u);
+    let r13 = start_of(base_a, row + 13u);
+    let r14 = start_of(base_a, row + 14u);
+    let r15 = start_of(base_a, row + 15u);
+    for (var k = k_begin; k < k_end; k += 4u) {
+      let slab = load_b(base_b, col4, k, lane);
+      t0 = accumulate(t0, slab, a[r0 + k / 4u]);
+      t1 = accumulate(t1, slab, a[r1 + k / 4u]);
+      t2 = accumulate(t2, slab, a[r2 + k / 4u]);
+      t3 = accumulate(t3, slab, a[r3 + k / 4u]);
+      t4 = accumulate(t4, slab, a[r4 + k / 4u]);
+      t5 = accumulate(t5, slab, a[r5 + k / 4u]);
+      t6 = accumulate(t6, slab, a[r6 + k / 4u]);
+      t7 = accumulate(t7, slab, a[r7 + k / 4u]);
+      t8 = accumulate(t8, slab, a[r8 + k / 4u]);
+      t9 = accumulate(t9, slab, a[r9 + k / 4u]);
+      t10 = accumulate(t10, slab, a[r10 + k / 4u]);
+      t11 = accumulate(t11, slab, a[r11 + k / 4u]);
+      t12 = accumulate(t12, slab, a[r12 + k / 4u]);
+      t13 = accumulate(t13, slab, a[r13 + k / 4u]);
+      t14 = accumulate(t14, slab, a[r14 + k / 4u]);
+      t15 = accumulate(t15, slab, a[r15 + k / 4u]);
+    }
   }
 
   let base_c = (part * u.batches + batch) * u.m * u.n4;
