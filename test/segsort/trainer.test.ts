@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../src/data/random.js';
 import { buildNetwork } from '../../src/models/network.js';
-import { Trainer, type TrainerOptions, type TrainingBatch } from '../../src/segsort/trainer.js';
+import { Trainer, type TrainerOptions } from '../../src/segsort/trainer.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { testGpu } from '../support/gpu.js';
+import { sceneBatch } from '../support/scenes.js';
 
 const options: TrainerOptions = {
   batch: 2,
@@ -27,32 +27,7 @@ const options: TrainerOptions = {
   seed: 7,
 };
 
-/** Coloured rectangles on a noisy ground: class 1 reddish, class 2 bluish, class 0 elsewhere, an ignored frame. */
-function scene(step: number, label = (x: number) => x): TrainingBatch {
-  const size = 48;
-  const random = new Random({ seed: 11, stream: 99, step });
-  const canvas = new Uint32Array(options.batch * size * size);
-  for (let n = 0; n < options.batch; n++) {
-    const [top, left] = [random.integer(20), random.integer(20)];
-    const kind = 1 + random.integer(2);
-    for (let y = 0; y < size; y++)
-      for (let x = 0; x < size; x++) {
-        const inside = y >= top && y < top + 22 && x >= left && x < left + 22;
-        const noise = random.integer(60);
-        const [r, g, b] = inside ? (kind === 1 ? [190, 40, 40] : [40, 40, 190]) : [90, 110, 90];
-        const edge = y === 0 || x === 0;
-        const value = edge ? 255 : label(inside ? kind : 0);
-        canvas[(n * size + y) * size + x] =
-          ((r! + noise) | ((g! + noise) << 8) | ((b! + noise) << 16) | (value << 24)) >>> 0;
-      }
-  }
-  const placement = new Float32Array(options.batch * 8);
-  for (let n = 0; n < options.batch; n++) placement.set([size, size, 1, 1, 0, 0, 0, 0], n * 8);
-  return {
-    canvas: { shape: [options.batch, size, size], dtype: 'u32', data: canvas },
-    placement: { shape: [options.batch, 8], dtype: 'f32', data: placement },
-  };
-}
+const scene = (step: number, relabel?: (label: number) => number) => sceneBatch(step, { batch: 2, size: 48, relabel });
 
 async function open(changes: Partial<TrainerOptions> = {}): Promise<Trainer> {
   const network = buildNetwork({ backbone: 'small', outputs: 16 });

@@ -1,0 +1,78 @@
+/** The same bits twice, after a resume, and in Chrome on the same software driver. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { chromeForTests } from '../../scripts/chrome.js';
+import { openGpu } from '../../src/platform/gpu.js';
+import { twentySteps } from '../support/twenty_steps.js';
+
+const TIMEOUT = 240_000;
+let expected: Record<string, string>;
+
+/** Node's run, on SwiftShader also where there is a GPU: that is what Chrome computes with. */
+async function inNode(resumeAt?: number): Promise<Record<string, string>> {
+  await using gpu = await openGpu({ adapter: 'cpu', notice: () => {} });
+  return await twentySteps(gpu, resumeAt);
+}
+
+beforeAll(async () => {
+  expected = await inNode();
+}, TIMEOUT);
+
+it('covers weights, statistics, momenta and banks', () => {
+  for (const part of [/weights$/, /moving_mean$/, /\/Momentum$/, /^segsort\/bank_1\/prototypes$/])
+    expect(Object.keys(expected).some((name) => part.test(name))).toBe(true);
+});
+
+it('trains to the same bits twice in Node', { timeout: TIMEOUT }, async () => {
+  expect(await inNode()).toEqual(expected);
+});
+
+it('trains to the same bits after a resume in the middle', { timeout: TIMEOUT }, async () => {
+  expect(await inNode(9)).toEqual(expected);
+});
+
+let server: Server | undefined;
+afterAll(() => server?.close());
+
+it('trains to the same bits in Chrome', { timeout: TIMEOUT }, async () => {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `
+        import { openGpu } from './src/platform/gpu.js';
+        import { twentySteps } from './test/support/twenty_steps.js';
+        globalThis.run = async () => {
+          const gpu = await openGpu({ notice: () => {} });
+          if (!gpu.facts.cpu) throw new Error('Chrome computes on a GPU: ' + gpu.facts.description);
+          return await twentySteps(gpu);
+        };`,
+      resolveDir: inject('root'),
+      loader: 'ts',
+    },
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    conditions: ['browser'],
+    target: 'es2022',
+    loader: { '.wgsl': 'text' },
+    write: false,
+  });
+  const page = `<!doctype html><script type="module">${outputFiles[0]!.text.replaceAll('</script', '<\\/script')}</script>`;
+  // WebGPU wants a secure context, which localhost is.
+  server = createServer((_, response) => response.setHeader('content-type', 'text/html').end(page));
+  await new Promise<void>((resolve) => server!.listen(0, 'localhost', resolve));
+  const { port } = server.address() as AddressInfo;
+  const browser = await chromium.launch({ ...(await chromeForTests()), headless: true });
+  try {
+    const tab = await browser.newPage();
+    await tab.goto(`http://localhost:${port}/`);
+    const hashes = await tab.evaluate(() =>
+      (globalThis as unknown as { run(): Promise<Record<string, string>> }).run(),
+    );
+    expect(hashes).toEqual(expected);
+  } finally {
+    await browser.close();
+  }
+});

@@ -1,0 +1,57 @@
+/** Twenty training steps from a fixed seed, and what they leave: for comparing runs bit for bit. */
+import { buildNetwork } from '../../src/models/network.js';
+import { parseSafetensors } from '../../src/models/safetensors.js';
+import type { Gpu } from '../../src/platform/gpu.js';
+import { Trainer, type TrainerOptions } from '../../src/segsort/trainer.js';
+import { Runtime } from '../../src/tensor/runtime.js';
+import { sceneBatch } from './scenes.js';
+
+const STEPS = 20;
+const OPTIONS: TrainerOptions = {
+  batch: 4,
+  crop: [28, 28],
+  steps: STEPS,
+  learningRate: 0.1,
+  warmup: 0,
+  power: 0.9,
+  momentum: 0.9,
+  weightDecay: 5e-4,
+  headRateFactor: 1,
+  cells: [3, 3],
+  kmeansIterations: 10,
+  concentration: 10,
+  numerator: 'nca',
+  banks: 2,
+  capacity: 20,
+  classes: 3,
+  ignore: 255,
+  mean: [122.675, 116.669, 104.008],
+  seed: 7,
+};
+
+/**
+ * SHA-256 of every tensor of the checkpoint after twenty steps: weights, running statistics, momenta and banks.
+ * With `resumeAt` the run is thrown away after so many steps and goes on from its checkpoint in a new trainer.
+ */
+export async function twentySteps(gpu: Gpu, resumeAt?: number): Promise<Record<string, string>> {
+  using runtime = new Runtime(gpu);
+  const open = () => new Trainer(runtime, buildNetwork({ backbone: 'digits', outputs: 16 }), OPTIONS);
+  const train = async (trainer: Trainer, from: number, to: number) => {
+    for (let step = from; step < to; step++) await trainer.step(sceneBatch(step, { batch: 4, size: 28 }), step);
+    return await trainer.checkpoint(to);
+  };
+  let checkpoint: Uint8Array<ArrayBuffer> | null = null;
+  if (resumeAt !== undefined) {
+    using first = open();
+    checkpoint = await train(first, 0, resumeAt);
+  }
+  using trainer = open();
+  const from = checkpoint ? trainer.restore(checkpoint, 'checkpoint.safetensors') : 0;
+  const { tensors } = parseSafetensors(await train(trainer, from, STEPS), 'checkpoint.safetensors');
+  const hashes: Record<string, string> = {};
+  for (const [name, { data }] of tensors) {
+    const digest = await crypto.subtle.digest('SHA-256', new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    hashes[name] = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+  return hashes;
+}
