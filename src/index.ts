@@ -1,2 +1,81 @@
 /** What `import ... from 'segsort-webgpu'` gives, the same in Node and in browsers. */
+export * from './autograd/grad.js';
+export * from './autograd/sgd.js';
+export * from './data/augment.js';
+export * from './data/codecs.js';
+export * from './data/dataset.js';
+export { DataError } from './data/errors.js';
+export * from './data/lists.js';
+export * from './data/loader.js';
+export * from './models/checkpoint.js';
+export * from './models/layers.js';
+export * from './models/network.js';
+export * from './models/parameter.js';
+export * from './models/pspnet.js';
+export * from './models/resnet.js';
+export * from './models/safetensors.js';
+export * from './models/statistics.js';
+export { type FileSource, fetchFiles, memoryFiles } from './platform/files.js';
 export * from './platform/gpu.js';
+export * from './segsort/clustering.js';
+export * from './segsort/loss.js';
+export * from './segsort/memory_banks.js';
+export * from './segsort/metrics.js';
+export * from './segsort/prototype_table.js';
+export * from './segsort/prototypes.js';
+export * from './segsort/retrieval.js';
+export * from './segsort/segmenter.js';
+export * from './segsort/trainer.js';
+export {
+  apply,
+  apply1,
+  assign,
+  constant,
+  Graph,
+  type ResidentLike,
+  scalar,
+  scope,
+  Tensor,
+  type TensorLike,
+} from './tensor/graph.js';
+export { interpret } from './tensor/interpret.js';
+export {
+  type AdapterFacts,
+  type Command,
+  type Copy,
+  type Dispatch,
+  type GradContext,
+  input,
+  type Kernel,
+  type KernelContext,
+  linearGrid,
+  type Op,
+  OpError,
+  output,
+  type Sample as OpSample,
+  scratch,
+} from './tensor/op.js';
+export * from './tensor/ops/along.js';
+export * from './tensor/ops/batch_norm.js';
+export * from './tensor/ops/conv.js';
+export * from './tensor/ops/elementwise.js';
+export * from './tensor/ops/gather.js';
+export * from './tensor/ops/image.js';
+export { allOps } from './tensor/ops/index.js';
+export * from './tensor/ops/layout.js';
+export * from './tensor/ops/matmul.js';
+export * from './tensor/ops/normalize.js';
+export * from './tensor/ops/pack.js';
+export * from './tensor/ops/pool.js';
+export * from './tensor/ops/random.js';
+export * from './tensor/ops/reduce.js';
+export * from './tensor/ops/resize.js';
+export * from './tensor/ops/select_k.js';
+export * from './tensor/ops/shape.js';
+export { dumpPlan, makePlan, type Plan, type PlanStep } from './tensor/plan.js';
+export { NonFiniteError, type StepTime } from './tensor/replay.js';
+export * from './tensor/resident.js';
+export * from './tensor/runtime.js';
+export { type KernelOverrides, parseKernelOverrides } from './tensor/select.js';
+export * from './tensor/types.js';
+export { kernelVariants, type Variant } from './tensor/variants.js';

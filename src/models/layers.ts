@@ -25,7 +25,7 @@ export interface Built {
   readonly channels: number;
 }
 
-export interface ConvOptions {
+export interface ConvUnitOptions {
   readonly channels: number;
   readonly kernel: number;
   readonly stride?: number;
@@ -47,7 +47,7 @@ export const HEAD_DECAY = 0.99;
  * Convolution, then batch norm or a bias, then ReLU. Output size is ceil(input / stride): padding is (kernel - 1) *
  * dilation in all, the smaller half first, as TF-Slim pads strided convolutions (`conv2d_same`).
  */
-export function convUnit(scope: Scope, inputChannels: number, options: ConvOptions): Built {
+export function convUnit(scope: Scope, inputChannels: number, options: ConvUnitOptions): Built {
   const { channels, kernel, stride = 1, dilation = 1, norm = true, decay = BACKBONE_DECAY } = options;
   const fanIn = kernel * kernel * inputChannels;
   const weights = scope.declare('weights', [kernel, kernel, inputChannels, channels], 'weights', heUniform(fanIn));
