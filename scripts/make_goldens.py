@@ -11,8 +11,10 @@ import sys
 
 import torch
 
-from goldens import networks, operations, segsort
-from goldens.common import Writer
+sys.dont_write_bytecode = True  # no __pycache__ in the tree
+
+from goldens import networks, operations, segsort  # noqa: E402
+from goldens.common import Writer  # noqa: E402
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "goldens")
 
