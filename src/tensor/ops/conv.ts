@@ -20,7 +20,8 @@ import {
   inputGradSizes,
   outputShape,
 } from './conv_geometry.js';
-import { conv2dKernels, filterGradKernels, inputGradKernels } from './conv_kernels.js';
+import { conv2dKernelsOf, filterGradKernelsOf, inputGradKernelsOf } from './conv_kernels.js';
+import { families } from './product_families.js';
 import { sampleValues } from './sample_values.js';
 
 export type { ConvOptions } from './conv_geometry.js';
@@ -39,11 +40,13 @@ const cases: readonly (readonly [Shape, Shape, ConvOptions])[] = [
   [[1, 4, 5, 6], [1, 1, 6, 7], {}],
   [[1, 5, 7, 8], [1, 1, 8, 12], { stride: 2 }],
   [[1, 17, 13, 3], [7, 7, 3, 16], { stride: 2, padding: [3, 2, 3, 3] }],
+  // Enough channels for Winograd's transforms to pay, also between the phases of a dilated image.
   [[1, 10, 9, 40], [3, 3, 40, 48], { padding: 1 }],
+  [[1, 8, 8, 62], [3, 3, 62, 61], { padding: [3, 1, 1, 3], dilation: 2 }],
 ];
 
-/** Differentiating the reference of the last two numerically would take too long. */
-const checkGrad = (i: number) => i < cases.length - 2;
+/** Differentiating the reference of the last three numerically would take too long. */
+const checkGrad = (i: number) => i < cases.length - 3;
 
 export const conv2dOp: Op<Conv> = {
   name: 'conv2d',
@@ -66,7 +69,7 @@ export const conv2dOp: Op<Conv> = {
       params: convParams(options),
       checkGrad: checkGrad(i),
     })),
-  kernels: conv2dKernels,
+  kernels: conv2dKernelsOf(families),
   flops: (inputs, _, conv) => 2 * convMultiplyAdds(conv2dSizes(inputs, conv)),
 };
 
@@ -97,7 +100,7 @@ export const conv2dInputGradOp: Op<ConvInputGrad> = {
         checkGrad: checkGrad(i),
       };
     }),
-  kernels: inputGradKernels,
+  kernels: inputGradKernelsOf(families),
   flops: (inputs, _, params) => 2 * convMultiplyAdds(inputGradSizes(inputs, params)),
 };
 
@@ -128,7 +131,7 @@ export const conv2dFilterGradOp: Op<ConvFilterGrad> = {
         checkGrad: checkGrad(i),
       };
     }),
-  kernels: filterGradKernels,
+  kernels: filterGradKernelsOf(families),
   flops: (inputs, _, params) => 2 * convMultiplyAdds(filterGradSizes(inputs, params)),
 };
 

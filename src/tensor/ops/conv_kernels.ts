@@ -14,9 +14,10 @@ import {
   inputGradSizes,
 } from './conv_geometry.js';
 import { backwardLattices, forwardLattices, type Lattice } from './conv_lattice.js';
+import { winograd } from './conv_winograd.js';
 import { type Product, productKernel } from './matmul_kernels.js';
 import { padded, roundUp } from './padded.js';
-import { type Family, families, splitSum, sumPartials } from './product_families.js';
+import { type Family, splitSum, sumPartials } from './product_families.js';
 
 type SizesOf<P> = (inputs: readonly TensorType[], params: P) => ConvSizes;
 
@@ -120,50 +121,62 @@ function scatter(family: Family): Kernel<ConvFilterGrad> {
 const image = ({ shape }: TensorType) => f32(roundUp(shape, 1));
 const filter = ({ shape }: TensorType) => f32(roundUp(shape, 2));
 
-/** Every family's kernels, for channels as they are and padded to multiples of 4, then the naive one. */
+/** The kernels of some families, for channels as they are and padded to multiples of 4, then the naive one. */
 function variants<P>(
+  among: readonly Family[],
   kernelsOf: (family: Family) => Kernel<P>[],
   pad: (context: KernelContext<P>) => KernelContext<P>,
   fallback: Kernel<P>,
 ): Kernel<P>[] {
-  const tuned = families.flatMap(kernelsOf);
+  const tuned = among.flatMap(kernelsOf);
   return [...tuned, ...tuned.map((kernel) => padded(kernel, pad)), fallback];
 }
 
-export const conv2dKernels: readonly Kernel<Conv>[] = variants(
-  (family) => [pointwise(family, conv2dSizes, () => ({})), gather(family, conv2dSizes, false)],
-  (context) => ({
-    ...context,
-    inputs: [image(context.inputs[0]!), filter(context.inputs[1]!)],
-    outputs: [image(context.outputs[0]!)],
-  }),
-  naive(conv2dNaive, conv2dSizes),
-);
+export const conv2dKernelsOf = (among: readonly Family[]): Kernel<Conv>[] =>
+  variants(
+    among,
+    (family) => [
+      pointwise(family, conv2dSizes, () => ({})),
+      ...winograd(family, conv2dSizes, false),
+      gather(family, conv2dSizes, false),
+    ],
+    (context) => ({
+      ...context,
+      inputs: [image(context.inputs[0]!), filter(context.inputs[1]!)],
+      outputs: [image(context.outputs[0]!)],
+    }),
+    naive(conv2dNaive, conv2dSizes),
+  );
 
-export const inputGradKernels: readonly Kernel<ConvInputGrad>[] = variants(
-  (family) => [
-    pointwise(family, inputGradSizes, (s) => ({ n: s.in_c, k: s.out_c, transposeB: true })),
-    gather(family, inputGradSizes, true),
-  ],
-  (context) => ({
-    ...context,
-    inputs: [image(context.inputs[0]!), filter(context.inputs[1]!)],
-    outputs: [image(context.outputs[0]!)],
-    params: { ...context.params, inputShape: roundUp(context.params.inputShape, 1) },
-  }),
-  naive(inputGradNaive, inputGradSizes),
-);
+export const inputGradKernelsOf = (among: readonly Family[]): Kernel<ConvInputGrad>[] =>
+  variants(
+    among,
+    (family) => [
+      pointwise(family, inputGradSizes, (s) => ({ n: s.in_c, k: s.out_c, transposeB: true })),
+      ...winograd(family, inputGradSizes, true),
+      gather(family, inputGradSizes, true),
+    ],
+    (context) => ({
+      ...context,
+      inputs: [image(context.inputs[0]!), filter(context.inputs[1]!)],
+      outputs: [image(context.outputs[0]!)],
+      params: { ...context.params, inputShape: roundUp(context.params.inputShape, 1) },
+    }),
+    naive(inputGradNaive, inputGradSizes),
+  );
 
-export const filterGradKernels: readonly Kernel<ConvFilterGrad>[] = variants(
-  (family) => [
-    pointwise(family, filterGradSizes, (s) => ({ m: s.in_c, k: pixelsOf(s), transposeA: true })),
-    scatter(family),
-  ],
-  (context) => ({
-    ...context,
-    inputs: context.inputs.map(image),
-    outputs: [filter(context.outputs[0]!)],
-    params: { ...context.params, filterShape: roundUp(context.params.filterShape, 2) },
-  }),
-  naive(filterGradNaive, filterGradSizes),
-);
+export const filterGradKernelsOf = (among: readonly Family[]): Kernel<ConvFilterGrad>[] =>
+  variants(
+    among,
+    (family) => [
+      pointwise(family, filterGradSizes, (s) => ({ m: s.in_c, k: pixelsOf(s), transposeA: true })),
+      scatter(family),
+    ],
+    (context) => ({
+      ...context,
+      inputs: context.inputs.map(image),
+      outputs: [filter(context.outputs[0]!)],
+      params: { ...context.params, filterShape: roundUp(context.params.filterShape, 2) },
+    }),
+    naive(filterGradNaive, filterGradSizes),
+  );

@@ -3,7 +3,8 @@ import { apply1, type Tensor, type TensorLike } from '../graph.js';
 import type { Op, Sample } from '../op.js';
 import { f32, ndarray, type Shape } from '../types.js';
 import { type Matmul, matmulSizes } from './matmul_geometry.js';
-import { matmulKernels } from './matmul_kernels.js';
+import { matmulKernelsOf } from './matmul_kernels.js';
+import { families } from './product_families.js';
 import { sum } from './reduce.js';
 import { sampleValues } from './sample_values.js';
 import { reshape } from './shape.js';
@@ -43,7 +44,7 @@ export const matmulOp: Op<Matmul> = {
       [false, true].flatMap((transposeB) =>
         cases.map(([batchA, batchB, m, columns, k], i): Sample<Matmul> => {
           // Narrow tiles need not be compiled for every combination of transposes.
-          const n = transposeB ? columns + 32 : columns;
+          const n = transposeA || transposeB ? columns + 32 : columns;
           const a = [...batchA, ...(transposeA ? [k, m] : [m, k])];
           const b = [...batchB, ...(transposeB ? [n, k] : [k, n])];
           return {
@@ -54,7 +55,7 @@ export const matmulOp: Op<Matmul> = {
         }),
       ),
     ),
-  kernels: matmulKernels,
+  kernels: matmulKernelsOf(families),
   flops(inputs, _, params) {
     const { batches, m, n, k } = matmulSizes(inputs, params);
     return 2 * batches * m * n * k;

@@ -13,7 +13,7 @@ import {
 import { BYTES_PER_ELEMENT, f32 } from '../types.js';
 import { type Matmul, matmulSizes } from './matmul_geometry.js';
 import { padded, roundUp } from './padded.js';
-import { type Family, families, splitSum, sumPartials } from './product_families.js';
+import { type Family, splitSum, sumPartials } from './product_families.js';
 
 /** A product of row-major matrices; those of further batches follow in memory, or all batches share one. */
 export interface Product {
@@ -63,11 +63,27 @@ function plan(family: Family, { batches, m, n, k }: Product) {
   return { tile, columns, rows, ...splitSum(k, rows * columns * batches, family.workgroups) };
 }
 
+/** The whole product in one dispatch, from and to the buffers [a, b, c]. */
+export function multiplyAll(family: Family, product: Product, buffers: readonly BufferRef[]): Dispatch {
+  return multiplyParts(family, product, { ...plan(family, product), chunk: product.k, chunks: 1 }, buffers);
+}
+
 function multiply(family: Family, product: Product): Dispatch[] {
-  const { batches, m, n, k, sharedA, sharedB, transposeA, transposeB } = product;
-  const { tile, columns, rows, chunk, chunks } = plan(family, product);
-  const split = chunks > 1;
-  const dispatch: Dispatch = {
+  const parts = plan(family, product);
+  if (parts.chunks === 1) return [multiplyParts(family, product, parts, [input(0), input(1), output(0)])];
+  return [
+    multiplyParts(family, product, parts, [input(0), input(1), scratch(0)]),
+    sumPartials(product.batches * product.m * product.n, parts.chunks, scratch(0), output(0)),
+  ];
+}
+
+function multiplyParts(
+  family: Family,
+  { batches, m, n, k, sharedA, sharedB, transposeA, transposeB }: Product,
+  { tile, columns, rows, chunk, chunks }: ReturnType<typeof plan>,
+  buffers: readonly BufferRef[],
+): Dispatch {
+  return {
     source: family.sources.matmul,
     constants: { TRANSPOSE_A: transposeA, TRANSPOSE_B: transposeB, ...tile.constants },
     uniforms: {
@@ -80,10 +96,9 @@ function multiply(family: Family, product: Product): Dispatch[] {
       a_batch: sharedA ? 0 : (m * k) / 4,
       b_batch: sharedB ? 0 : (k * n) / 4,
     },
-    buffers: [input(0), input(1), split ? scratch(0) : output(0)],
+    buffers,
     workgroups: [columns, rows, batches * chunks],
   };
-  return split ? [dispatch, sumPartials(batches * m * n, chunks, scratch(0), output(0))] : [dispatch];
 }
 
 function productOf({ inputs, params }: KernelContext<Matmul>): Product {
@@ -119,17 +134,14 @@ const naive: Kernel<Matmul> = {
           b_k: transposeB ? 1 : n,
           b_n: transposeB ? k : 1,
         },
-        buffers: [input(0), input(1), output(0)] satisfies BufferRef[],
+        buffers: [input(0), input(1), output(0)],
         workgroups: linearGrid(batches * m * n, 64),
       },
     ];
   },
 };
 
-export const matmulKernels: readonly Kernel<Matmul>[] = [
-  ...families.flatMap((family) => {
-    const kernel = productKernel(family, family.name, productOf);
-    return [kernel, padded(kernel, padMatrices)];
-  }),
-  naive,
-];
+export function matmulKernelsOf(among: readonly Family[]): Kernel<Matmul>[] {
+  const tuned = among.map((family) => productKernel(family, family.name, productOf));
+  return [...tuned, ...tuned.map((kernel) => padded(kernel, padMatrices)), naive];
+}

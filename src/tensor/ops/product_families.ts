@@ -20,6 +20,11 @@ export interface Family {
   tile(rows: number, columns: number): Tile;
   /** Workgroups that keep the adapter busy; longer sums are split to get there. */
   readonly workgroups: number;
+  /**
+   * What reading or writing a value costs, in multiply-adds of a matrix product: whether Winograd's transforms pay.
+   * Absent where it has not been measured.
+   */
+  readonly transferCost?: number;
 }
 
 export interface Tile {
@@ -29,17 +34,18 @@ export interface Tile {
 }
 
 /** For software adapters: no workgroup memory, no barriers, lanes of a quad share what they load. */
-const quads: Family = {
+export const quads: Family = {
   name: 'quads',
   needs: ['subgroups'],
   suits: (adapter) => adapter.cpu,
   sources: { matmul: matmulQuads, conv2d: conv2dQuads, filterGrad: filterGradQuads },
   tile: (_, columns) => ({ rows: 64, columns: columns > 16 ? 32 : 16, constants: { WIDE: columns > 16 } }),
   workgroups: 32,
+  transferCost: 13,
 };
 
 /** For GPUs: tiles in workgroup memory, 8 x 8 elements an invocation. */
-const tiled: Family = {
+export const tiled: Family = {
   name: 'tiled',
   needs: [],
   suits: (adapter) => !adapter.cpu,

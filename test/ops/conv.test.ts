@@ -1,0 +1,247 @@
+/** What the generic suite does not see of matrix products and convolutions. */
+import { describe, expect, it } from 'vitest';
+import { grad } from '../../src/autograd/grad.js';
+import { constant, type Tensor } from '../../src/tensor/graph.js';
+import { interpret } from '../../src/tensor/interpret.js';
+import type { AdapterFacts, KernelContext, Op } from '../../src/tensor/op.js';
+import { conv2d, conv2dFilterGradOp, conv2dInputGradOp, conv2dOp } from '../../src/tensor/ops/conv.js';
+import { convParams } from '../../src/tensor/ops/conv_geometry.js';
+import { conv2dKernelsOf, filterGradKernelsOf } from '../../src/tensor/ops/conv_kernels.js';
+import { add, mul } from '../../src/tensor/ops/elementwise.js';
+import { matmul, matmulOp } from '../../src/tensor/ops/matmul.js';
+import { matmulKernelsOf } from '../../src/tensor/ops/matmul_kernels.js';
+import { type Family, tiled } from '../../src/tensor/ops/product_families.js';
+import { sum } from '../../src/tensor/ops/reduce.js';
+import { sampleValues } from '../../src/tensor/ops/sample_values.js';
+import { Runtime, traceStep } from '../../src/tensor/runtime.js';
+import { selectKernel } from '../../src/tensor/select.js';
+import { f32, hostTensor, type NdArray, type Shape } from '../../src/tensor/types.js';
+import { relativeError } from '../support/compare.js';
+import { testGpu } from '../support/gpu.js';
+import { testOps } from '../support/op_suite.js';
+
+const infer = (op: Op, shapes: Shape[], params: unknown) => () => op.infer(shapes.map(f32), params);
+
+describe('errors of shape inference', () => {
+  const plain = convParams({});
+
+  it('names the channels that do not match', () => {
+    expect(
+      infer(
+        conv2dOp,
+        [
+          [2, 84, 84, 32],
+          [3, 3, 64, 128],
+        ],
+        plain,
+      ),
+    ).toThrow('conv2d: filter [3,3,64,128] expects 64 channels, input [2,84,84,32] has 32');
+  });
+
+  it('names a filter that spans more than the image', () => {
+    const dilated = convParams({ dilation: 4, padding: [1, 1, 0, 0] });
+    expect(
+      infer(
+        conv2dOp,
+        [
+          [1, 8, 8, 4],
+          [3, 3, 4, 4],
+        ],
+        dilated,
+      ),
+    ).toThrow(
+      'conv2d: filter [3,3,4,4] with dilation 4 spans 9 pixels of width, input [1,8,8,4] with padding [1,1,0,0] has 8',
+    );
+  });
+
+  it('names ranks, strides, dilations and paddings that make no sense', () => {
+    expect(
+      infer(
+        conv2dOp,
+        [
+          [84, 84, 32],
+          [3, 3, 32, 8],
+        ],
+        plain,
+      ),
+    ).toThrow('must be [batch,height,width,channels]');
+    expect(
+      infer(
+        conv2dOp,
+        [
+          [1, 9, 9, 32],
+          [3, 32, 8],
+        ],
+        plain,
+      ),
+    ).toThrow('must be [height,width,channels in,channels out]');
+    const images = [
+      [1, 9, 9, 4],
+      [3, 3, 4, 4],
+    ];
+    expect(infer(conv2dOp, images, convParams({ stride: 0 }))).toThrow('conv2d: stride must be');
+    expect(infer(conv2dOp, images, convParams({ dilation: [1, 1.5] }))).toThrow('conv2d: dilation must be');
+    expect(infer(conv2dOp, images, convParams({ padding: -1 }))).toThrow('conv2d: padding must be');
+  });
+
+  it('names a gradient that is not of the output', () => {
+    const params = { ...convParams({ stride: 2 }), inputShape: [1, 9, 9, 4] };
+    expect(
+      infer(
+        conv2dInputGradOp,
+        [
+          [1, 9, 9, 8],
+          [3, 3, 4, 8],
+        ],
+        params,
+      ),
+    ).toThrow(
+      'conv2dInputGrad: input [1,9,9,4] and filter [3,3,4,8] give an output [1,4,4,8], but its gradient is [1,9,9,8]',
+    );
+    expect(
+      infer(
+        conv2dFilterGradOp,
+        [
+          [1, 9, 9, 4],
+          [1, 4, 4, 7],
+        ],
+        { ...convParams({ stride: 2 }), filterShape: [3, 3, 4, 8] },
+      ),
+    ).toThrow('conv2dFilterGrad: input [1,9,9,4] and filter [3,3,4,8] give an output [1,4,4,8], but its gradient');
+  });
+
+  it('names matrices that do not fit, as they are multiplied', () => {
+    const transposed = { transposeA: false, transposeB: true };
+    expect(
+      infer(
+        matmulOp,
+        [
+          [4, 5],
+          [5, 6],
+        ],
+        transposed,
+      ),
+    ).toThrow('matmul: [4,5] has 5 columns, [5,6] transposed has 6 rows');
+    expect(
+      infer(
+        matmulOp,
+        [
+          [2, 4, 5],
+          [3, 5, 6],
+        ],
+        { transposeA: false, transposeB: false },
+      ),
+    ).toThrow(
+      'matmul: batch dimensions of [2,4,5] and [3,5,6] differ; they must be equal, or one operand a single matrix',
+    );
+    expect(infer(matmulOp, [[5], [5, 6]], transposed)).toThrow('matmul: expects matrices, got [5]');
+  });
+});
+
+describe('second derivatives', () => {
+  /** d/dx and d/dw of <v, d loss/dx> + <v', d loss/dw>, against central differences of the first gradients. */
+  function checkSecond(inputs: NdArray[], loss: (a: Tensor, b: Tensor) => Tensor): void {
+    const directions = inputs.map(({ shape }, i) => sampleValues(shape, 70 + i));
+    const trace = traceStep((a: Tensor, b: Tensor) => {
+      const [da, db] = grad(loss(a, b), [a, b]);
+      const [va, vb] = directions.map(({ shape, data }) => constant(shape, data));
+      const slope = add(sum(mul(da!, va!)), sum(mul(db!, vb!)));
+      const [dda, ddb] = grad(slope, [a, b]);
+      return { slope, dda: dda!, ddb: ddb! };
+    }, inputs);
+    const { slope, dda, ddb } = trace.structure as Record<string, Tensor>;
+    const at = (wanted: Tensor, values: NdArray[]) => interpret(trace.graph, [wanted], { arguments: values })[0]!.data;
+    for (const [which, second] of [dda!, ddb!].entries()) {
+      const analytic = at(second, inputs);
+      const h = 1e-5;
+      const numeric = analytic.map((value, i) => {
+        if (i % 7 !== 0) return value;
+        const moved = (delta: number) =>
+          inputs.map((array, j) =>
+            j === which ? { ...array, data: array.data.map((x, k) => (k === i ? x + delta : x)) } : array,
+          );
+        return (at(slope!, moved(h))[0]! - at(slope!, moved(-h))[0]!) / (2 * h);
+      });
+      expect(relativeError(analytic, numeric)).toBeLessThan(1e-6);
+    }
+  }
+  const squares = (y: Tensor) => sum(mul(y, mul(y, y)));
+
+  it('of a strided, dilated convolution', () => {
+    const options = { stride: [2, 1], dilation: [1, 2], padding: [1, 0, 2, 1] } as const;
+    checkSecond([sampleValues([1, 5, 6, 2], 1), sampleValues([3, 2, 2, 3], 2)], (x, w) =>
+      squares(conv2d(x, w, options)),
+    );
+  });
+
+  it('of a matrix product with a shared operand', () => {
+    checkSecond([sampleValues([2, 4, 3], 1), sampleValues([5, 4], 2)], (a, b) =>
+      squares(matmul(a, b, { transposeA: true, transposeB: true })),
+    );
+  });
+});
+
+describe('kernel choice', () => {
+  const facts = (cpu: boolean, features: string[] = ['subgroups']): AdapterFacts => ({
+    cpu,
+    features: new Set(features),
+    limits: {
+      maxComputeInvocationsPerWorkgroup: 256,
+      maxComputeWorkgroupStorageSize: 16384,
+      maxComputeWorkgroupsPerDimension: 65535,
+      maxStorageBufferBindingSize: 2 ** 27,
+      maxStorageBuffersPerShaderStage: 8,
+    },
+  });
+  const chosen = (op: Op, shapes: Shape[], params: unknown, adapter: AdapterFacts) => {
+    const inputs = shapes.map(f32);
+    const context: KernelContext<unknown> = { inputs, outputs: op.infer(inputs, params), params, adapter };
+    return selectKernel(op, context, {}).name;
+  };
+  const same = convParams({ padding: 1 });
+
+  it.for([
+    [[1, 42, 42, 256], [3, 3, 256, 256], same, 'winograd-quads', 'tiled'],
+    [[16, 20, 20, 32], [3, 3, 32, 16], same, 'quads', 'tiled'],
+    [[1, 42, 42, 256], [1, 1, 256, 64], convParams({}), 'pointwise-quads', 'pointwise-tiled'],
+    [[1, 42, 42, 256], [1, 1, 256, 64], convParams({ stride: 2 }), 'quads', 'tiled'],
+    [[8, 64, 64, 3], [7, 7, 3, 64], convParams({ stride: 2, padding: 3 }), 'padded-quads', 'padded-tiled'],
+  ] as const)('of %j %j', ([image, filter, params, cpu, gpu]) => {
+    expect(chosen(conv2dOp, [image, filter], params, facts(true))).toBe(cpu);
+    expect(chosen(conv2dOp, [image, filter], params, facts(false))).toBe(gpu);
+    expect(chosen(conv2dOp, [image, filter], params, facts(true, []))).toBe('naive');
+  });
+});
+
+it('sums in the same order every time', async () => {
+  const { device, facts } = await testGpu();
+  const runtime = new Runtime({ device, facts });
+  const step = runtime.compile((a: Tensor, b: Tensor) => ({ c: matmul(a, b, { transposeA: true }) }));
+  const [a, b] = [sampleValues([2000, 8], 1), sampleValues([2000, 12], 2)].map(({ shape, data }) =>
+    hostTensor(shape, data),
+  );
+  const plan = await step.plan(a!, b!);
+  expect(plan.steps.length).toBeGreaterThan(0);
+  const first = (await (await step.run(a!, b!)).c!.read()).data.slice();
+  for (let i = 0; i < 3; i++) expect((await (await step.run(a!, b!)).c!.read()).data).toEqual(first);
+  runtime[Symbol.dispose]();
+});
+
+/** The largest tiles, which the family takes for results too large for a test. */
+const large: Family = {
+  ...tiled,
+  name: 'large-tiles',
+  tile: () => ({ rows: 128, columns: 128, constants: { DOWN: 16, ACROSS: 16 } }),
+};
+const some = <P>(op: Op<P>, kernels: Op<P>['kernels'], positions: readonly number[]): Op<P> => ({
+  ...op,
+  name: `${op.name} in large tiles`,
+  grad: undefined,
+  kernels: kernels!.filter((kernel) => kernel.name === large.name),
+  samples: () => op.samples().filter((_, i) => positions.includes(i)),
+});
+testOps([
+  some(matmulOp, matmulKernelsOf([large]), [2]),
+  some(conv2dOp, conv2dKernelsOf([large]), [3, 10]),
+  some(conv2dFilterGradOp, filterGradKernelsOf([large]), [3, 10]),
+]);
