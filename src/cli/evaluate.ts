@@ -1,4 +1,5 @@
 /** `segsort evaluate`: scores a run on held-out images. */
+import { basename } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Dataset } from '../data/dataset.js';
 import type { PrototypeTable } from '../segsort/prototype_table.js';
@@ -62,7 +63,7 @@ async function evaluate(run: RunFolder, options: EvaluateOptions): Promise<void>
   const weights = await weightsOf(run);
   const heldOut = firstOf(await openList(data.root, list, 'list'), options.limit ?? null);
   await withGpu(options, async (session) => {
-    const sheet = options.sheet > 0 ? { rows: options.sheet, title: `SegSort: ${list}` } : null;
+    const sheet = options.sheet > 0 ? { rows: options.sheet, title: `SegSort: ${basename(run.folder)}` } : null;
     const { report, scores, files } = await evaluateRun({ session, config: run.config }, run, {
       weights,
       table,
@@ -107,7 +108,7 @@ export async function evaluateRun(
   const files = [await run.writeJson('evaluation.json', report)];
   if (builder && sheet) {
     const training = await openList(data.root, data.train, 'training list');
-    const subtitle = `mean IoU ${percent(report.meanIou)}% on ${scores.images} held-out images${sheet.note ?? ''}`;
+    const subtitle = `mean IoU ${percent(report.meanIou)}% on ${scores.images} images of ${list}${sheet.note ?? ''}`;
     files.push(await run.write('contact-sheet.png', await builder.finish(table, training, sheet.title, subtitle)));
   }
   return { report, scores, files };
