@@ -46,9 +46,9 @@ export interface SceneOptions {
 
 export const EASY_SCENES: SceneOptions = {
   seed: 1,
-  size: 28,
+  size: 32,
   digitsPerScene: [1, 1],
-  scale: [0.6, 0.85],
+  scale: [0.85, 1.1],
   thicken: 1,
   polarity: 'bright',
   background: [0, 0.45],

@@ -38,12 +38,12 @@ const DESIGNS = {
     resnet: {
       name: 'resnet_v1_digits',
       unit: 'basic',
-      stem: { filters: 32, kernel: 5, stride: 2, pool: false },
+      stem: { filters: 16, kernel: 5, stride: 2, pool: false },
       blocks: [
+        { units: 1, filters: 32, stride: 2 },
         { units: 1, filters: 64, stride: 2 },
-        { units: 1, filters: 64, stride: 1 },
       ],
-      outputStride: 4,
+      outputStride: 8,
       decay: 0.95,
     },
     skip: { bins: [1], context: 32, filters: 64, decay: 0.95 },

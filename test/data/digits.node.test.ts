@@ -42,7 +42,7 @@ describe('writeDigitScenes', () => {
     });
     for (let index = 0; index < 4; index++) {
       const { pixels, width, height } = await val.load(index);
-      expect([width, height]).toEqual([28, 28]);
+      expect([width, height]).toEqual([32, 32]);
       const scene = composer.compose(index);
       let difference = 0;
       expect(Array.from(pixels, (word) => word >>> 24)).toEqual(Array.from(scene.labels.data));

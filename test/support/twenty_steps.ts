@@ -9,7 +9,7 @@ import { sceneBatch } from './scenes.js';
 const STEPS = 20;
 const OPTIONS: TrainerOptions = {
   batch: 4,
-  crop: [28, 28],
+  crop: [32, 32],
   steps: STEPS,
   learningRate: 0.1,
   warmup: 0,
@@ -37,7 +37,7 @@ export async function twentySteps(gpu: Gpu, resumeAt?: number): Promise<Record<s
   using runtime = new Runtime(gpu);
   const open = () => new Trainer(runtime, buildNetwork({ backbone: 'digits', outputs: 16 }), OPTIONS);
   const train = async (trainer: Trainer, from: number, to: number) => {
-    for (let step = from; step < to; step++) await trainer.step(sceneBatch(step, { batch: 4, size: 28 }), step);
+    for (let step = from; step < to; step++) await trainer.step(sceneBatch(step, { batch: 4, size: 32 }), step);
     return await trainer.checkpoint(to);
   };
   let checkpoint: Uint8Array<ArrayBuffer> | null = null;
