@@ -84,7 +84,7 @@ const DIGITS = {
     ...RELEASED.training,
     batch: 32,
     crop: [32, 32],
-    steps: 300,
+    steps: 280,
     scale: [1, 1],
     mirror: false,
     learningRate: 0.3,
@@ -119,6 +119,6 @@ export const PRESET_SUMMARIES: Readonly<Record<PresetName, string>> = {
   'voc12-supervised': 'the released single-GPU settings: ResNet-101, 30,000 steps of 8 crops of 336x336',
   'voc12-multi': 'the released settings for several GPUs: 100,000 steps of 16 crops of 480x480',
   small: 'a small network from random weights, for CPU adapters: 2,000 steps of 8 crops of 144x144',
-  digits: 'what `segsort demo` trains: 300 steps of 32 scenes of one digit',
+  digits: 'what `segsort demo` trains: 280 steps of 32 scenes of one digit',
   'digits-hard': 'what `segsort demo --hard` trains: several overlapping digits, for a GPU',
 };
