@@ -52,7 +52,7 @@ it('ends at Ctrl-C with the last step saved, and can go on', async () => {
       ...['--steps', '1000000', '--batch', '2', '--crop', '16', '--log-every', '1', '--kmeans', '2'],
     ],
     (written, child) => {
-      if (interrupted || !/training 1\/1000000 {2}loss \d/.test(written)) return;
+      if (interrupted || !/training \d+\/1000000 {2}loss \d/.test(written)) return;
       interrupted = true;
       child.kill('SIGINT');
     },

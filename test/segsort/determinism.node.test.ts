@@ -5,20 +5,21 @@ import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { chromeForTests } from '../../scripts/chrome.js';
-import { openGpu } from '../../src/platform/gpu.js';
+import { type Gpu, openGpu } from '../../src/platform/gpu.js';
+import { Runtime } from '../../src/tensor/runtime.js';
 import { twentySteps } from '../support/twenty_steps.js';
 
 const TIMEOUT = 240_000;
+let gpu: Gpu;
+/** Shared by the runs in Node, which compile the same kernels; parameters and all else are each run's own. */
+let runtime: Runtime;
 let expected: Record<string, string>;
 
-/** Node's run, on SwiftShader also where there is a GPU: that is what Chrome computes with. */
-async function inNode(resumeAt?: number): Promise<Record<string, string>> {
-  await using gpu = await openGpu({ adapter: 'cpu', notice: () => {} });
-  return await twentySteps(gpu, resumeAt);
-}
-
 beforeAll(async () => {
-  expected = await inNode();
+  // SwiftShader also where there is a GPU: that is what Chrome computes with.
+  gpu = await openGpu({ adapter: 'cpu', notice: () => {} });
+  runtime = new Runtime(gpu);
+  expected = await twentySteps(runtime);
 }, TIMEOUT);
 
 it('covers weights, statistics, momenta and banks', () => {
@@ -27,26 +28,31 @@ it('covers weights, statistics, momenta and banks', () => {
 });
 
 it('trains to the same bits twice in Node', { timeout: TIMEOUT }, async () => {
-  expect(await inNode()).toEqual(expected);
+  expect(await twentySteps(runtime)).toEqual(expected);
 });
 
 it('trains to the same bits after a resume in the middle', { timeout: TIMEOUT }, async () => {
-  expect(await inNode(9)).toEqual(expected);
+  expect(await twentySteps(runtime, 9)).toEqual(expected);
 });
 
 let server: Server | undefined;
-afterAll(() => server?.close());
+afterAll(async () => {
+  server?.close();
+  runtime?.[Symbol.dispose]();
+  await gpu?.close();
+});
 
 it('trains to the same bits in Chrome', { timeout: TIMEOUT }, async () => {
   const { outputFiles } = await build({
     stdin: {
       contents: `
         import { openGpu } from './src/platform/gpu.js';
+        import { Runtime } from './src/tensor/runtime.js';
         import { twentySteps } from './test/support/twenty_steps.js';
         globalThis.run = async () => {
           const gpu = await openGpu({ notice: () => {} });
           if (!gpu.facts.cpu) throw new Error('Chrome computes on a GPU: ' + gpu.facts.description);
-          return await twentySteps(gpu);
+          return await twentySteps(new Runtime(gpu));
         };`,
       resolveDir: inject('root'),
       loader: 'ts',

@@ -1,9 +1,8 @@
 /** Twenty training steps from a fixed seed, and what they leave: for comparing runs bit for bit. */
 import { buildNetwork } from '../../src/models/network.js';
 import { parseSafetensors } from '../../src/models/safetensors.js';
-import type { Gpu } from '../../src/platform/gpu.js';
 import { Trainer, type TrainerOptions } from '../../src/segsort/trainer.js';
-import { Runtime } from '../../src/tensor/runtime.js';
+import type { Runtime } from '../../src/tensor/runtime.js';
 import { sceneBatch } from './scenes.js';
 
 const STEPS = 20;
@@ -33,8 +32,7 @@ const OPTIONS: TrainerOptions = {
  * SHA-256 of every tensor of the checkpoint after twenty steps: weights, running statistics, momenta and banks.
  * With `resumeAt` the run is thrown away after so many steps and goes on from its checkpoint in a new trainer.
  */
-export async function twentySteps(gpu: Gpu, resumeAt?: number): Promise<Record<string, string>> {
-  using runtime = new Runtime(gpu);
+export async function twentySteps(runtime: Runtime, resumeAt?: number): Promise<Record<string, string>> {
   const open = () => new Trainer(runtime, buildNetwork({ backbone: 'digits', outputs: 16 }), OPTIONS);
   const train = async (trainer: Trainer, from: number, to: number) => {
     for (let step = from; step < to; step++) await trainer.step(sceneBatch(step, { batch: 4, size: 32 }), step);
