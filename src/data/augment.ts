@@ -1,8 +1,8 @@
 /** Where each image of a batch is placed under its crop: at random for training, whole for evaluation. */
 import { resizedExtent } from '../tensor/ops/image.js';
+import { Random, STREAM } from '../tensor/random.js';
 import type { HostTensor } from '../tensor/types.js';
 import { DataError } from './errors.js';
-import { Random, STREAM } from './random.js';
 
 export interface CropSize {
   readonly height: number;

@@ -3,8 +3,9 @@
  * that every installation can make for itself. A scene depends on the options and its index alone; only exactly
  * rounded arithmetic is used, so every engine composes the same bytes.
  */
+
+import { Random, STREAM } from '../tensor/random.js';
 import { IGNORE_LABEL, type LabelImage, type RgbImage } from './image.js';
-import { Random, STREAM } from './random.js';
 import { texture } from './texture.js';
 
 export const DIGIT_SIDE = 28;

@@ -1,5 +1,5 @@
 /** Procedural textures, in exactly rounded arithmetic (no sine), so that they are the same everywhere. */
-import type { Random } from './random.js';
+import type { Random } from '../tensor/random.js';
 
 /** A texture of `size` x `size` values from 0 to 1: stripes, checks, smooth noise, a gradient, or dots. */
 export function texture(random: Random, size: number): Float64Array {

@@ -1,5 +1,5 @@
 /** Parameters and running statistics of a network: declared while the network is built, allocated on a runtime later. */
-import { Random, STREAM } from '../data/random.js';
+import { Random, STREAM } from '../tensor/random.js';
 import { FlatGroup, Resident } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
 import { hostTensor, type Shape, sizeOf } from '../tensor/types.js';

@@ -9,8 +9,8 @@ import {
   wholePlacement,
 } from '../../src/data/augment.js';
 import { DataError } from '../../src/data/errors.js';
-import { Random } from '../../src/data/random.js';
 import { resizedExtent } from '../../src/tensor/ops/image.js';
+import { Random } from '../../src/tensor/random.js';
 
 const crop = { height: 48, width: 64 };
 const image = { height: 60, width: 80 };

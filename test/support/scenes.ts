@@ -1,6 +1,7 @@
 /** Scenes to train on in tests: a coloured square on noise, made from (seed, step) alone. */
-import { Random } from '../../src/data/random.js';
+
 import type { TrainingBatch } from '../../src/segsort/trainer.js';
+import { Random } from '../../src/tensor/random.js';
 
 export interface SceneOptions {
   readonly batch: number;

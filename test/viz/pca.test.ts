@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../src/data/random.js';
+import { Random } from '../../src/tensor/random.js';
 import { colourFeatures, principalComponents, symmetricEigen } from '../../src/viz/pca.js';
 
 const random = () => new Random({ seed: 5, stream: 77 });

@@ -1,10 +1,11 @@
 /**
- * Counter-based random numbers: a function of seed, step, stream and position alone, so a run can be repeated,
+ * Counter-based random numbers (Philox, see `../random.ts`): a function of seed, step, stream and position alone, so a run can be repeated,
  * resumed and split without any state of a generator.
  */
 import source from '../../shaders/random.wgsl';
 import { apply1, type Tensor, type TensorLike } from '../graph.js';
 import { type Command, input, linearGrid, type Op, OpError, output } from '../op.js';
+import { philox } from '../random.js';
 import { ndarray, type Shape, showShape, sizeOf } from '../types.js';
 
 export interface Random {
@@ -14,33 +15,9 @@ export interface Random {
   readonly distribution: 'uniform' | 'normal';
 }
 
-/** Upper word of the 64-bit product of two u32, from products of 16-bit halves, which a double holds exactly. */
-function multiplyUpper(a: number, b: number): number {
-  const [a0, a1, b0, b1] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
-  const middle = a1 * b0 + Math.floor((a0 * b0) / 65536);
-  const carry = a0 * b1 + (middle % 65536);
-  return a1 * b1 + Math.floor(middle / 65536) + Math.floor(carry / 65536);
-}
-
-type Words = readonly [number, number, number, number];
-
-/** Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011). */
-export function philox(counter: Words, key: readonly [number, number]): Words {
-  let [x, y, z, w] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < 10; round++) {
-    const [upperA, lowerA] = [multiplyUpper(0xd2511f53, x), Math.imul(0xd2511f53, x) >>> 0];
-    const [upperB, lowerB] = [multiplyUpper(0xcd9e8d57, z), Math.imul(0xcd9e8d57, z) >>> 0];
-    [x, y, z, w] = [(upperB ^ y ^ k0) >>> 0, lowerB, (upperA ^ w ^ k1) >>> 0, lowerA];
-    k0 = (k0 + 0x9e3779b9) >>> 0;
-    k1 = (k1 + 0xbb67ae85) >>> 0;
-  }
-  return [x, y, z, w];
-}
-
 /** The four numbers of a block: words to [0, 1) by their upper 24 bits, or pairs of them to normal ones. */
-function numbersOf(words: Words, distribution: Random['distribution']): number[] {
-  const [a, b, c, d] = words.map((word) => (word >>> 8) / 2 ** 24) as [number, number, number, number];
+function numbersOf(words: Uint32Array, distribution: Random['distribution']): number[] {
+  const [a, b, c, d] = Array.from(words, (word) => (word >>> 8) / 2 ** 24) as [number, number, number, number];
   if (distribution === 'uniform') return [a, b, c, d];
   return [
     [a, b],
@@ -66,9 +43,10 @@ export const randomOp: Op<Random> = {
   },
   reference([seed, step], { shape, stream, distribution }) {
     const y = ndarray(shape);
+    const block = new Uint32Array(4);
     for (let at = 0; at < y.data.length; at += 4) {
-      const words = philox([at / 4, step!.data[0]!, stream, 0], [seed!.data[0]!, 0]);
-      y.data.set(numbersOf(words, distribution).slice(0, y.data.length - at), at);
+      philox([at / 4, step!.data[0]!, stream, 0], [seed!.data[0]!, 0], block);
+      y.data.set(numbersOf(block, distribution).slice(0, y.data.length - at), at);
     }
     return [y];
   },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { philox, Random } from '../../src/data/random.js';
+import { philox, Random } from '../../src/tensor/random.js';
 
 describe('philox', () => {
   // The known answers that come with Random123, the authors' implementation.
