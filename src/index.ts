@@ -77,5 +77,6 @@ export { NonFiniteError, type StepTime } from './tensor/replay.js';
 export * from './tensor/resident.js';
 export * from './tensor/runtime.js';
 export { type KernelOverrides, parseKernelOverrides } from './tensor/select.js';
+export { type Returned, type Trace, traceStep } from './tensor/trace.js';
 export * from './tensor/types.js';
 export { kernelVariants, type Variant } from './tensor/variants.js';

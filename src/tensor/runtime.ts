@@ -3,18 +3,16 @@
  * `evaluate` compiles and runs a function once.
  */
 import { buildExecutable, type Executable } from './executable.js';
-import { Graph, type ResidentLike, Tensor, traceInto } from './graph.js';
+import { type ResidentLike, Tensor } from './graph.js';
 import type { AdapterFacts } from './op.js';
-import { broadcastToOp } from './ops/shape.js';
 import { PipelineCache } from './pipelines.js';
-import { bytesOf, dumpPlan, makePlan, megabytes, rootOf } from './plan.js';
+import { bytesOf, dumpPlan, makePlan, megabytes } from './plan.js';
 import { createStorage, profile, readRange, replay, replayChecked, type StepTime } from './replay.js';
 import { type FlatGroup, Resident } from './resident.js';
 import type { KernelOverrides } from './select.js';
+import { type Returned, traceStep } from './trace.js';
 import { type HostTensor, type Shape, sameShape, showShape, sizeOf, type TensorType } from './types.js';
 
-/** What a step function may return: one tensor, or a record of them. */
-export type Returned = Tensor | Readonly<Record<string, Tensor>>;
 /** The same structure with handles to the values. */
 export type Results<R> = R extends Tensor ? Result : { readonly [K in keyof R]: Result };
 
@@ -299,34 +297,4 @@ function hostTensorFrom(bytes: ArrayBuffer, { shape, dtype }: TensorType): HostT
   if (dtype === 'f32') return { shape, dtype, data: new Float32Array(bytes, 0, size) };
   if (dtype === 'i32') return { shape, dtype, data: new Int32Array(bytes, 0, size) };
   return { shape, dtype, data: new Uint32Array(bytes, 0, size) };
-}
-
-export interface Trace {
-  readonly graph: Graph;
-  readonly structure: Returned;
-  readonly results: readonly Tensor[];
-}
-
-/** Traces a step function. Needs no GPU. */
-export function traceStep(step: (...args: Tensor[]) => Returned, args: readonly (TensorType | Resident)[]): Trace {
-  const graph = new Graph();
-  return traceInto(graph, () => {
-    const tensors = args.map((arg, index) =>
-      arg instanceof Resident ? graph.resident(arg) : graph.argument(index, arg),
-    );
-    const returned = step(...tensors);
-    const own = (tensor: Tensor): Tensor => {
-      const used = graph.use(tensor);
-      // What is a source itself would change under an assignment at the end of the step: it gets a copy.
-      return rootOf(used).node.source ? graph.apply(broadcastToOp, [used], { shape: used.shape })[0]! : used;
-    };
-    const structure: Returned =
-      returned instanceof Tensor
-        ? own(returned)
-        : Object.fromEntries(Object.entries(returned).map(([key, tensor]) => [key, own(tensor)]));
-    for (const [index, { resident, value }] of graph.assignments.entries())
-      graph.assignments[index] = { resident, value: own(value) };
-    const results = structure instanceof Tensor ? [structure] : Object.values(structure);
-    return { graph, structure, results };
-  });
 }

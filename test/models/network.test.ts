@@ -7,7 +7,7 @@ import type { AdapterFacts } from '../../src/tensor/op.js';
 import { square } from '../../src/tensor/ops/elementwise.js';
 import { mean } from '../../src/tensor/ops/reduce.js';
 import { makePlan } from '../../src/tensor/plan.js';
-import { traceStep } from '../../src/tensor/runtime.js';
+import { traceStep } from '../../src/tensor/trace.js';
 import { f32, sizeOf } from '../../src/tensor/types.js';
 
 const adapter: AdapterFacts = {

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryBanks } from '../../src/segsort/memory_banks.js';
 import { ConfusionMatrix } from '../../src/segsort/metrics.js';
-import { Runtime, traceStep } from '../../src/tensor/runtime.js';
+import { Runtime } from '../../src/tensor/runtime.js';
+import { traceStep } from '../../src/tensor/trace.js';
 import { hostTensor } from '../../src/tensor/types.js';
 import { testGpu } from '../support/gpu.js';
 

@@ -6,7 +6,8 @@ import { extractPrototypes, oracleLabels } from '../../src/segsort/prototypes.js
 import { nearestPrototypes, predictLabels, segmentImages } from '../../src/segsort/retrieval.js';
 import { constant } from '../../src/tensor/graph.js';
 import { sampleIntegers, sampleValues } from '../../src/tensor/ops/sample_values.js';
-import { Runtime, traceStep } from '../../src/tensor/runtime.js';
+import { Runtime } from '../../src/tensor/runtime.js';
+import { traceStep } from '../../src/tensor/trace.js';
 import { testGpu } from '../support/gpu.js';
 import { dot, plainKMeans, unit, vectors } from './plain.js';
 

@@ -8,8 +8,8 @@ import { add, exp, mul, relu, square } from '../../src/tensor/ops/elementwise.js
 import { mean, sum } from '../../src/tensor/ops/reduce.js';
 import { reshape } from '../../src/tensor/ops/shape.js';
 import { dumpPlan, makePlan } from '../../src/tensor/plan.js';
-import { traceStep } from '../../src/tensor/runtime.js';
 import { parseKernelOverrides } from '../../src/tensor/select.js';
+import { traceStep } from '../../src/tensor/trace.js';
 import { f32, ndarray } from '../../src/tensor/types.js';
 import { packUniforms, specialize } from '../../src/tensor/wgsl.js';
 
