@@ -21,40 +21,42 @@ export interface SlotAssignment {
 }
 
 /**
- * Greedy best fit in order of birth: the smallest free slot that is large enough, else the largest free slot, grown,
- * else a new one. Lifetimes must be sorted by `from`.
+ * Greedy by size: values from the largest to the smallest, each into the first slot that is free for its whole life, else
+ * into a new one. So a slot is as large as its first value and never grows ("Efficient memory management for deep
+ * neural net inference", Pisarchyk and Lee, 2020, section 4.2). Lifetimes must be sorted by `from`.
  */
 export function assignSlots(lifetimes: readonly Lifetime[]): SlotAssignment {
   const slots: number[] = [];
-  const busyUntil: number[] = [];
-  const slotOf: number[] = [];
-  let alive: Lifetime[] = [];
-  let liveBytes = 0;
-  for (const [index, lifetime] of lifetimes.entries()) {
-    const slot = chooseSlot(lifetime, slots, busyUntil);
-    slots[slot] = Math.max(slots[slot] ?? 0, lifetime.bytes);
-    busyUntil[slot] = lifetime.to;
+  const tenants: Lifetime[][] = [];
+  const slotOf = new Array<number>(lifetimes.length);
+  const bySize = lifetimes.map((_, index) => index).sort((a, b) => lifetimes[b]!.bytes - lifetimes[a]!.bytes || a - b);
+  for (const index of bySize) {
+    const lifetime = lifetimes[index]!;
+    const free = tenants.findIndex((others) => others.every((other) => !overlap(other, lifetime)));
+    const slot = free >= 0 ? free : slots.length;
+    if (free < 0) {
+      slots.push(lifetime.bytes);
+      tenants.push([]);
+    }
+    tenants[slot]!.push(lifetime);
     slotOf[index] = slot;
+  }
+  return { slots, slotOf, liveBytes: peak(lifetimes) };
+}
 
+const overlap = (a: Lifetime, b: Lifetime) => a.from <= b.to && b.from <= a.to;
+
+/** Largest number of bytes alive at one step. */
+function peak(lifetimes: readonly Lifetime[]): number {
+  let alive: Lifetime[] = [];
+  let most = 0;
+  for (const lifetime of lifetimes) {
     alive = alive.filter((other) => other.to >= lifetime.from);
     alive.push(lifetime);
-    liveBytes = Math.max(
-      liveBytes,
+    most = Math.max(
+      most,
       alive.reduce((sum, other) => sum + other.bytes, 0),
     );
   }
-  return { slots, slotOf, liveBytes };
-}
-
-function chooseSlot(lifetime: Lifetime, slots: readonly number[], busyUntil: readonly number[]): number {
-  let fitting = -1;
-  let largest = -1;
-  for (let slot = 0; slot < slots.length; slot++) {
-    if (busyUntil[slot]! >= lifetime.from) continue;
-    const bytes = slots[slot]!;
-    if (bytes >= lifetime.bytes && (fitting < 0 || bytes < slots[fitting]!)) fitting = slot;
-    if (largest < 0 || bytes > slots[largest]!) largest = slot;
-  }
-  if (fitting >= 0) return fitting;
-  return largest >= 0 ? largest : slots.length;
+  return most;
 }
