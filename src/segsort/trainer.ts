@@ -188,8 +188,16 @@ export class Trainer implements Disposable {
         async (resident) => (await this.#runtime.read(resident)).data[0]!,
       ),
     );
-    checkCapacity(counts, this.options.capacity);
-    checkCapacity([most!, least!], this.options.capacity);
+    const { capacity } = this.options;
+    checkCapacity(counts, capacity);
+    if (most! > capacity)
+      throw new Error(
+        `more segments than capacity: an image since the last report has ${most} (cluster, label) pairs, the capacity is ${capacity}; raise the option \`capacity\``,
+      );
+    if (least! < 0)
+      throw new Error(
+        `an image since the last report has the label ${-1 - least!}, which is neither a class nor the ignored label`,
+      );
     if (fewest === 0)
       throw new Error(
         `all pixels of a batch are ignored (label ${this.options.ignore}): check the label files, the class numbers and the crop size`,

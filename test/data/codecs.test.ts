@@ -58,7 +58,7 @@ describe('JPEG', () => {
     context.drawImage(bitmap, 0, 0);
     const rgba = context.getImageData(0, 0, 40, 24).data;
     const rgb = Uint8Array.from({ length: 40 * 24 * 3 }, (_, i) => rgba[Math.floor(i / 3) * 4 + (i % 3)]!);
-    expect(largestDifference(rgb, decodeImage(encodeJpeg(image, 95), 'a.jpg').data)).toBeLessThanOrEqual(2);
+    expect(largestDifference(rgb, decodeImage(encodeJpeg(image, 95), 'a.jpg').data)).toBeLessThanOrEqual(3);
   });
 
   it('names the file when truncated, wherever it ends', () => {

@@ -6,7 +6,7 @@ import type { RgbImage } from '../../src/data/image.js';
 export function encodeJpeg({ width, height, data }: RgbImage, quality = 90): Uint8Array<ArrayBuffer> {
   const rgba = new Uint8Array(width * height * 4).fill(255);
   for (let i = 0; i < width * height; i++) rgba.set(data.subarray(i * 3, i * 3 + 3), i * 4);
-  // jpeg-js hands its result to Node's Buffer, which a browser lacks.
-  (globalThis as { Buffer?: unknown }).Buffer ??= { from: (bytes: number[]) => Uint8Array.from(bytes) };
+  // jpeg-js hands its result to Node's Buffer, which a browser lacks. (A class, since others test `instanceof Buffer`.)
+  (globalThis as { Buffer?: unknown }).Buffer ??= class extends Uint8Array {};
   return new Uint8Array(encode({ width, height, data: rgba }, quality).data);
 }

@@ -1,0 +1,151 @@
+/**
+ * What to run first on a machine with a GPU: `npm run gpu-check`. Every kernel variant that its adapter can run is compared
+ * with the float64 references, a training step is timed by kernel, and a table and a JSON file come out.
+ *
+ *   npm run gpu-check -- [backbone=resnet50] [batch=8] [crop=336] [out=bench/results]
+ *
+ * Once bundled (`node scripts/gpu_check.mjs --bundle-only`), `.cache/gpu_check.mjs` needs nothing but Node and the package
+ * `webgpu`, so it can be carried to a machine that has neither npm nor a network.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Backbone, buildNetwork } from '../src/models/network.js';
+import { writeFileAtomic } from '../src/platform/files.node.js';
+import { openGpu } from '../src/platform/gpu.js';
+import { segsortOps } from '../src/segsort/ops/index.js';
+import { Trainer, type TrainingBatch } from '../src/segsort/trainer.js';
+import { apply, type Tensor } from '../src/tensor/graph.js';
+import type { Kernel, Op, Sample } from '../src/tensor/op.js';
+import { allOps } from '../src/tensor/ops/index.js';
+import { matmul } from '../src/tensor/ops/matmul.js';
+import { Random } from '../src/tensor/random.js';
+import { Runtime } from '../src/tensor/runtime.js';
+import { missingFeatures } from '../src/tensor/select.js';
+import { f32, hostTensor } from '../src/tensor/types.js';
+
+const [backbone = 'resnet50', batch = '8', crop = '336', out = 'bench/results'] = process.argv.slice(2);
+
+await using gpu = await openGpu();
+const { facts } = gpu;
+console.log(`${facts.device || facts.description} (${facts.driver}), ${facts.cpu ? 'on the CPU' : 'a GPU'}`);
+
+/** Largest error of a variant over the op's samples, relative to the largest element; null if none selects it. */
+async function errorOf(op: Op, kernel: Kernel): Promise<number | null> {
+  using runtime = new Runtime(gpu, { kernels: { [op.name]: kernel.name } });
+  let worst: number | null = null;
+  for (const sample of op.samples() as Sample<unknown>[]) {
+    const inputs = sample.inputs.map((array) => hostTensor(array.shape, array.data, array.dtype));
+    const outputs = op.infer(inputs, sample.params);
+    if (kernel.when?.({ inputs, outputs, params: sample.params, adapter: facts }) === false) continue;
+    using step = runtime.compile((...args: Tensor[]) => Object.fromEntries(apply(op, args, sample.params).entries()));
+    const results = await step.run(...inputs);
+    const exact = inputs.map(({ shape, dtype, data }) => ({ shape, dtype, data: Float64Array.from(data) }));
+    for (const [index, expected] of op.reference(exact, sample.params).entries()) {
+      const { data } = await results[index]!.read();
+      const scale = expected.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-30);
+      const allowed = expected.dtype === 'f32' ? (sample.tolerance ?? 1e-5) : 0;
+      for (const [i, value] of expected.data.entries()) {
+        const error = Math.abs(data[i]! - value) / scale;
+        worst = Math.max(worst ?? 0, error);
+        if (!(error <= allowed)) return Number.POSITIVE_INFINITY;
+      }
+    }
+  }
+  return worst;
+}
+
+const variants: { op: string; variant: string; error: number | null }[] = [];
+for (const op of [...allOps, ...segsortOps])
+  for (const kernel of op.kernels ?? [])
+    if (missingFeatures(kernel, { adapter: facts }).length === 0)
+      variants.push({ op: op.name, variant: kernel.name, error: await errorOf(op, kernel) });
+const wrong = variants.filter(({ error }) => error === Number.POSITIVE_INFINITY);
+const ran = variants.filter(({ error }) => error !== null);
+console.log(`${ran.length - wrong.length} of ${ran.length} kernel variants agree with their references`);
+for (const { op, variant } of wrong) console.log(`  WRONG: ${op}:${variant}`);
+
+using runtime = new Runtime(gpu);
+
+/** Best milliseconds of a few runs, each waited for. */
+async function best(run: () => Promise<unknown>, times: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < times; i++) {
+    const begin = performance.now();
+    await run();
+    await gpu.device.queue.onSubmittedWorkDone();
+    least = Math.min(least, performance.now() - begin);
+  }
+  return least;
+}
+
+const products: { size: number; milliseconds: number; gflops: number }[] = [];
+for (const size of facts.cpu ? [512] : [1024, 4096]) {
+  using a = runtime.resident('a', f32([size, size]));
+  using b = runtime.resident('b', f32([size, size]));
+  using product = runtime.compile(() => matmul(a, b));
+  const milliseconds = await best(() => product.run(), 6);
+  products.push({ size, milliseconds, gflops: (2 * size ** 3) / milliseconds / 1e6 });
+}
+
+const side = Number(crop);
+const images = Number(batch);
+using trainer = new Trainer(runtime, buildNetwork({ backbone: backbone as Backbone, outputs: 32 }), {
+  ...{ batch: images, crop: [side, side], steps: 1000, learningRate: 2e-3, warmup: 0, power: 0.9, momentum: 0.9 },
+  ...{
+    weightDecay: 5e-4,
+    headRateFactor: 10,
+    cells: [5, 5],
+    kmeansIterations: 10,
+    concentration: 10,
+    numerator: 'nca',
+  },
+  ...{ banks: 2, capacity: 96, classes: 21, ignore: 255, mean: [122.675, 116.669, 104.008], seed: 1 },
+});
+const random = new Random({ seed: 1, stream: 0 });
+const noise: TrainingBatch = {
+  canvas: hostTensor(
+    [images, side, side],
+    Uint32Array.from({ length: images * side * side }, (_, i) => {
+      const quarter = Math.floor((i % side) / (side / 2)) + 2 * Math.floor((Math.floor(i / side) % side) / (side / 2));
+      return ((random.uint32() & 0xffffff) | (quarter << 24)) >>> 0;
+    }),
+    'u32',
+  ),
+  placement: hostTensor([images, 8], new Array(images).fill([side, side, 1, 1, 0, 0, 0, 0]).flat()),
+};
+const plan = (await trainer.describe(noise)).split('\n').pop()!;
+let step = 0;
+const milliseconds = await best(async () => (await trainer.step(noise, step++)).read(), facts.cpu ? 2 : 10);
+const kernels = await trainer.profile(noise);
+const total = kernels.reduce((sum, kernel) => sum + kernel.flops, 0);
+
+console.table(products);
+console.log(`${backbone}, ${images} x ${side}x${side}: ${plan}`);
+console.log(
+  `training step ${milliseconds.toFixed(1)} ms, ${((1000 * images) / milliseconds).toFixed(1)} images/s, ${(total / milliseconds / 1e6).toFixed(0)} GFLOP/s`,
+);
+console.table(
+  [...kernels]
+    .sort((a, b) => b.milliseconds - a.milliseconds)
+    .slice(0, 12)
+    .map(({ label, variant, milliseconds, flops }) => ({
+      label: label.slice(-60),
+      variant,
+      ms: Number(milliseconds.toFixed(3)),
+      'GFLOP/s': Math.round(flops / milliseconds / 1e6),
+    })),
+);
+
+const { device, driver, vendor, architecture, backend } = facts;
+const report = {
+  adapter: { device, driver, vendor, architecture, backend, features: [...facts.features] },
+  date: new Date().toISOString(),
+  variants: variants.map((v) => ({ ...v, error: Number.isFinite(v.error ?? 0) ? v.error : 'wrong' })),
+  matmul: products,
+  training: { backbone, batch: images, crop: side, milliseconds, plan, kernels },
+};
+await mkdir(out, { recursive: true });
+const file = join(out, `gpu-check-${(device || 'adapter').replace(/[^\w]+/g, '-').toLowerCase()}.json`);
+await writeFileAtomic(file, `${JSON.stringify(report, null, 1)}\n`);
+console.log(`written: ${file}`);
+if (wrong.length > 0) process.exitCode = 1;

@@ -1,0 +1,25 @@
+/**
+ * Bundles `bench/gpu_check.ts` into `.cache/gpu_check.mjs` and runs it with the arguments given. `--bundle-only` leaves the
+ * running to a machine that has Node and the package `webgpu` alone.
+ */
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const outfile = `${root}.cache/gpu_check.mjs`;
+await build({
+  absWorkingDir: root,
+  entryPoints: ['bench/gpu_check.ts'],
+  outfile,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  loader: { '.wgsl': 'text' },
+  external: ['webgpu', 'koffi', '@sparticuz/chromium'],
+  // What is bundled of CommonJS asks for Node's modules with `require`.
+  banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
+  logLevel: 'warning',
+});
+if (process.argv.includes('--bundle-only')) console.log(outfile);
+else await import(pathToFileURL(outfile).href);
