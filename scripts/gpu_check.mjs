@@ -18,7 +18,9 @@ await build({
   loader: { '.wgsl': 'text' },
   external: ['webgpu', 'koffi', '@sparticuz/chromium'],
   // What is bundled of CommonJS asks for Node's modules with `require`.
-  banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
+  },
   logLevel: 'warning',
 });
 if (process.argv.includes('--bundle-only')) console.log(outfile);
