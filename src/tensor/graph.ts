@@ -195,8 +195,8 @@ export function scope<R>(name: string, body: () => R): R {
 /** `block1/unit_2/conv1: conv2d f32[2,84,84,32] (net.ts:31:12)`, for messages. */
 export function describe(tensor: Tensor): string {
   const { node } = tensor;
-  const what =
-    node.op?.name ?? (node.source!.kind === 'resident' ? (node.source as any).resident.name : node.source!.kind);
+  const { op, source } = node;
+  const what = op?.name ?? (source?.kind === 'resident' ? source.resident.name : source?.kind);
   const scoped = node.scope ? `${node.scope}: ` : '';
   return `${scoped}${what} ${tensor.dtype}${showShape(tensor.shape)}${node.where ? ` (${node.where})` : ''}`;
 }

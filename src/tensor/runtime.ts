@@ -16,6 +16,9 @@ import { type HostTensor, type Shape, sameShape, showShape, sizeOf, type TensorT
 /** The same structure with handles to the values. */
 export type Results<R> = R extends Tensor ? Result : { readonly [K in keyof R]: Result };
 
+/** The same structure with values read back. */
+export type Values<R> = R extends Tensor ? HostTensor : { readonly [K in keyof R]: HostTensor };
+
 export type Argument = HostTensor | Resident;
 
 /** What the runtime needs of an open GPU (see `openGpu`). */
@@ -129,16 +132,14 @@ export class Runtime {
   }
 
   /** Runs a function once and reads its result: for exploring, and for tests. */
-  async evaluate<R extends Returned>(
-    body: () => R,
-  ): Promise<R extends Tensor ? HostTensor : { [K in keyof R]: HostTensor }> {
+  async evaluate<R extends Returned>(body: () => R): Promise<Values<R>> {
     const step = this.compile<R>(body, 'evaluate');
     try {
       const results = await step.run();
-      if (results instanceof Result) return (await results.read()) as any;
+      if (results instanceof Result) return (await results.read()) as Values<R>;
       const values: Record<string, HostTensor> = {};
       for (const [key, result] of Object.entries(results as Record<string, Result>)) values[key] = await result.read();
-      return values as any;
+      return values as Values<R>;
     } finally {
       step[Symbol.dispose]();
     }
