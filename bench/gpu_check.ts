@@ -22,6 +22,7 @@ import { Random } from '../src/tensor/random.js';
 import { Runtime } from '../src/tensor/runtime.js';
 import { missingFeatures } from '../src/tensor/select.js';
 import { f32, hostTensor } from '../src/tensor/types.js';
+import { relativeError } from '../test/support/compare.js';
 
 const [backbone = 'resnet50', batch = '8', crop = '336', out = 'bench/results'] = process.argv.slice(2);
 
@@ -42,13 +43,9 @@ async function errorOf(op: Op, kernel: Kernel): Promise<number | null> {
     const exact = inputs.map(({ shape, dtype, data }) => ({ shape, dtype, data: Float64Array.from(data) }));
     for (const [index, expected] of op.reference(exact, sample.params).entries()) {
       const { data } = await results[index]!.read();
-      const scale = expected.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-30);
-      const allowed = expected.dtype === 'f32' ? (sample.tolerance ?? 1e-5) : 0;
-      for (const [i, value] of expected.data.entries()) {
-        const error = Math.abs(data[i]! - value) / scale;
-        worst = Math.max(worst ?? 0, error);
-        if (!(error <= allowed)) return Number.POSITIVE_INFINITY;
-      }
+      const error = relativeError(data, expected.data);
+      if (error > (expected.dtype === 'f32' ? (sample.tolerance ?? 1e-5) : 0)) return Number.POSITIVE_INFINITY;
+      worst = Math.max(worst ?? 0, error);
     }
   }
   return worst;

@@ -4,7 +4,7 @@ import { grad } from '../src/autograd/grad.js';
 import { Pass } from '../src/models/layers.js';
 import { allocateParameters, type Parameter, Scope } from '../src/models/parameter.js';
 import { buildPspHead } from '../src/models/pspnet.js';
-import { buildResNet, residualUnit } from '../src/models/resnet.js';
+import { buildResNet, type ResNetSpec, residualUnit } from '../src/models/resnet.js';
 import { parseSafetensors, type SafetensorsTensor, toHostTensor } from '../src/models/safetensors.js';
 import { clusterCount, clusterImages, clusteringFeatures, fullSizes } from '../src/segsort/clustering.js';
 import { segsortLoss, segsortUnsupervisedLoss } from '../src/segsort/loss.js';
@@ -121,7 +121,7 @@ function networkOf(op: string, params: Params, channels: number) {
     return { parameters: scope.parameters, layer };
   }
   const root = new Scope(params.name);
-  const { stem, body } = buildResNet(root, { ...(params as any), decay: params.decay.backbone });
+  const { stem, body } = buildResNet(root, { ...(params as ResNetSpec), decay: params.decay.backbone });
   const head = buildPspHead(root, body.channels, params.outputs, { ...params.psp, decay: params.decay.head });
   const layer = (x: Tensor, pass: Pass) => head.layer(body.layer(stem.layer(x, pass), pass), pass);
   return { parameters: root.parameters, layer };

@@ -49,8 +49,10 @@ export interface Executable {
   destroy(): void;
 }
 
-const USAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
-export const STORAGE_BUFFER_USAGE = USAGE;
+/** A zero-filled storage buffer that can be copied from and to. */
+export function createStorage(device: GPUDevice, label: string, bytes: number): GPUBuffer {
+  return device.createBuffer({ label, size: bytes, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
+}
 
 export async function buildExecutable(device: GPUDevice, pipelines: PipelineCache, plan: Plan): Promise<Executable> {
   const owned: GPUBuffer[] = [];
@@ -59,7 +61,7 @@ export async function buildExecutable(device: GPUDevice, pipelines: PipelineCach
       throw new Error(
         `${label} takes ${megabytes(bytes)}, over this adapter's largest buffer of ${megabytes(device.limits.maxBufferSize)}`,
       );
-    const buffer = device.createBuffer({ label, size: bytes, usage: USAGE });
+    const buffer = createStorage(device, label, bytes);
     owned.push(buffer);
     return buffer;
   };

@@ -1,7 +1,6 @@
 /** The three ways to run an executable: replay it, time it kernel by kernel, or check every value for NaN. */
 
 import type { Executable, Range, ReadyCommand } from './executable.js';
-import { STORAGE_BUFFER_USAGE } from './executable.js';
 import { describe } from './graph.js';
 import { showShape, sizeOf } from './types.js';
 
@@ -178,9 +177,4 @@ export async function readRange(device: GPUDevice, range: Range): Promise<ArrayB
   } finally {
     staging.destroy();
   }
-}
-
-/** A zero-filled storage buffer. */
-export function createStorage(device: GPUDevice, label: string, bytes: number): GPUBuffer {
-  return device.createBuffer({ label, size: bytes, usage: STORAGE_BUFFER_USAGE });
 }

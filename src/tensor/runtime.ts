@@ -2,12 +2,12 @@
  * The runtime: holds the device, makes residents, compiles step functions and runs them. There is no eager mode;
  * `evaluate` compiles and runs a function once.
  */
-import { buildExecutable, type Executable } from './executable.js';
+import { buildExecutable, createStorage, type Executable } from './executable.js';
 import { type ResidentLike, Tensor } from './graph.js';
 import type { AdapterFacts } from './op.js';
 import { PipelineCache } from './pipelines.js';
 import { bytesOf, dumpPlan, makePlan, megabytes } from './plan.js';
-import { createStorage, profile, readRange, replay, replayChecked, type StepTime } from './replay.js';
+import { profile, readRange, replay, replayChecked, type StepTime } from './replay.js';
 import { type FlatGroup, Resident } from './resident.js';
 import type { KernelOverrides } from './select.js';
 import { type Returned, traceStep } from './trace.js';
