@@ -12,6 +12,22 @@ export interface FileSource {
   readHead(path: string, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
+/** A file that is read in pieces, at any place. */
+export interface RandomAccessFile extends AsyncDisposable {
+  /** Path, address or name, for messages. */
+  readonly name: string;
+  /** In bytes. */
+  readonly size: number;
+  /**
+   * Exactly `length` bytes from `offset`, in a buffer of their own.
+   *
+   * @throws FileError where the file ends before, or cannot be read
+   */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Opens a file of the same folder. Throws `FileError` where it is missing. */
+  sibling(name: string): Promise<RandomAccessFile>;
+}
+
 export class FileError extends Error {
   override readonly name = 'FileError';
   readonly path: string;
