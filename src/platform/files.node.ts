@@ -1,20 +1,14 @@
 /** Files on disk. */
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import { FileError, type FileSource } from './files.js';
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { FileError, type FileSource, type RandomAccessFile, requireRange } from './files.js';
 
 /** Files of a folder; paths are relative to it. */
 export function folderFiles(folder: string): FileSource {
   const root = resolve(folder);
-  const reading = async <R>(path: string, body: (absolute: string) => Promise<R>): Promise<R> => {
-    try {
-      return await body(resolve(root, path));
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? String(error);
-      throw new FileError(path, root, code === 'ENOENT' || code === 'ENOTDIR', code, { cause: error });
-    }
-  };
+  const reading = <R>(path: string, body: (absolute: string) => Promise<R>) =>
+    withFileErrors(path, root, () => body(resolve(root, path)));
   return {
     root,
     read: (path) => reading(path, async (absolute) => ownBuffer(await readFile(absolute))),
@@ -32,15 +26,91 @@ export function folderFiles(folder: string): FileSource {
 }
 
 /**
+ * Opens a file to be read in pieces; only what is read is loaded. Dispose of it to close it.
+ *
+ * @throws FileError where it is missing, cannot be opened, or is a folder
+ */
+export async function openFile(path: string): Promise<RandomAccessFile> {
+  const root = dirname(resolve(path));
+  return withFileErrors(path, root, async () => {
+    const handle = await open(path);
+    try {
+      const stat = await handle.stat();
+      if (!stat.isFile())
+        throw new FileError(path, root, false, stat.isDirectory() ? 'it is a folder' : 'it is no file');
+      const { size } = stat;
+      return {
+        name: path,
+        size,
+        read: async (offset, length) => {
+          requireRange({ name: path, root, size }, offset, length);
+          return withFileErrors(path, root, () => readFully(handle, offset, length, path, root));
+        },
+        sibling: (other) => openFile(join(dirname(path), other)),
+        [Symbol.asyncDispose]: () => handle.close(),
+      };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  });
+}
+
+async function readFully(
+  handle: FileHandle,
+  offset: number,
+  length: number,
+  path: string,
+  root: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  // A read may give less than asked for: on Linux at most 2 GiB, on a network less still.
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, 2 ** 30), offset + done);
+    if (bytesRead === 0) throw new FileError(path, root, false, `it was cut to ${offset + done} bytes while open`);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+async function withFileErrors<R>(path: string, root: string, body: () => Promise<R>): Promise<R> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof FileError) throw error;
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new FileError(path, root, code === 'ENOENT' || code === 'ENOTDIR', code, { cause: error });
+  }
+}
+
+/**
  * Writes a file so that a reader, also after a crash, sees either the old contents or the new: a temporary file in
  * the same folder is written, flushed to disk and renamed over `path`.
  */
-export async function writeFileAtomic(path: string, bytes: Uint8Array | string): Promise<void> {
+export function writeFileAtomic(path: string, bytes: Uint8Array | string): Promise<void> {
+  return writeAtomic(path, (file) => file.writeFile(bytes));
+}
+
+/**
+ * The same for a file that is never whole in memory: each piece is written before the next is asked for. Where asking
+ * fails, nothing is left behind.
+ */
+export function writeFileStreamed(
+  path: string,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  return writeAtomic(path, async (file) => {
+    // Unlike `write`, this goes on until all of a piece is written.
+    for await (const chunk of chunks) await file.writeFile(chunk);
+  });
+}
+
+async function writeAtomic(path: string, body: (file: FileHandle) => Promise<void>): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const file = await open(temporary, 'wx');
     try {
-      await file.writeFile(bytes);
+      await body(file);
       await file.sync();
     } finally {
       await file.close();

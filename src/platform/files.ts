@@ -80,3 +80,72 @@ export function memoryFiles(files: ReadonlyMap<string, Uint8Array>, root = 'memo
   };
   return { root, read, readHead: read };
 }
+
+/**
+ * A file held in memory.
+ *
+ * @param siblings files of its folder, by name
+ */
+export function memoryFile(
+  bytes: Uint8Array,
+  name: string,
+  siblings: ReadonlyMap<string, Uint8Array> = new Map(),
+): RandomAccessFile {
+  const root = 'memory';
+  return {
+    name,
+    size: bytes.length,
+    read: async (offset, length) => {
+      requireRange({ name, root, size: bytes.length }, offset, length);
+      return new Uint8Array(bytes.subarray(offset, offset + length));
+    },
+    sibling: async (other) => {
+      const found = siblings.get(other);
+      if (!found) throw new FileError(other, root, true, 'not in the map');
+      return memoryFile(found, other, siblings);
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/**
+ * A file of a browser: chosen by its user, dropped on a page, or a response's `blob()`. Only what is read is loaded.
+ *
+ * @param siblings files of its folder, by name: a page sees those alone that its user has chosen
+ */
+export function blobFile(blob: Blob, name: string, siblings: ReadonlyMap<string, Blob> = new Map()): RandomAccessFile {
+  const root = 'the files chosen';
+  return {
+    name,
+    size: blob.size,
+    read: async (offset, length) => {
+      requireRange({ name, root, size: blob.size }, offset, length);
+      try {
+        return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+      } catch (error) {
+        // A file that was changed or removed since it was chosen.
+        throw new FileError(name, root, false, error instanceof Error ? error.message : String(error), {
+          cause: error,
+        });
+      }
+    },
+    sibling: async (other) => {
+      const found = siblings.get(other);
+      if (!found) throw new FileError(other, root, true, 'not chosen');
+      return blobFile(found, other, siblings);
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** Refuses a range that does not lie in the file, before anything is allocated for it. */
+export function requireRange(
+  file: { readonly name: string; readonly root: string; readonly size: number },
+  offset: number,
+  length: number,
+): void {
+  if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0) {
+    if (offset + length <= file.size) return;
+  }
+  throw new FileError(file.name, file.root, false, `${length} bytes from ${offset} asked for, it has ${file.size}`);
+}
