@@ -139,7 +139,7 @@ export function filterGradSizes([x, dy]: readonly TensorType[], params: ConvFilt
   return sizes;
 }
 
-function checkOutputGrad(op: string, dy: Shape, sizes: ConvSizes, image: Shape, filter: Shape): void {
+export function checkOutputGrad(op: string, dy: Shape, sizes: ConvSizes, image: Shape, filter: Shape): void {
   if (!sameShape(dy, outputShape(sizes)))
     throw new OpError(
       op,
@@ -148,7 +148,7 @@ function checkOutputGrad(op: string, dy: Shape, sizes: ConvSizes, image: Shape, 
     );
 }
 
-function checkFloats(op: string, inputs: readonly TensorType[]): void {
+export function checkFloats(op: string, inputs: readonly TensorType[]): void {
   for (const { dtype, shape } of inputs)
     if (dtype !== 'f32') throw new OpError(op, `expects f32, got ${dtype}${showShape(shape)}`);
 }
@@ -162,15 +162,15 @@ export function convMultiplyAdds(s: ConvSizes): number {
 export function forEachProduct(s: ConvSizes, visit: (output: number, weight: number, input: number) => void): void {
   forEachTap(s, (output, tap, input) => {
     for (let i = 0; i < s.in_c; i++)
-      for (let o = 0; o < s.out_c; o++) visit(output + o, tap + i * s.out_c + o, input + i);
+      for (let o = 0; o < s.out_c; o++) visit(output + o, (tap * s.in_c + i) * s.out_c + o, input + i);
   });
 }
 
 /**
- * Visits every (output pixel, filter tap) that meets an input pixel inside the image, with the offsets of their
- * first channels in y [.., out_c], in the filter [.., in_c, out_c] and in x [.., in_c].
+ * Visits every (output pixel, filter tap) that meets an input pixel inside the image, with the offsets of the pixels'
+ * first channels in y [.., out_c] and in x [.., in_c], and the number of the tap.
  */
-function forEachTap(s: ConvSizes, visit: (output: number, tap: number, input: number) => void): void {
+export function forEachTap(s: ConvSizes, visit: (output: number, tap: number, input: number) => void): void {
   for (let image = 0; image < s.batches; image++)
     for (let y = 0; y < s.out_h; y++)
       for (let x = 0; x < s.out_w; x++)
@@ -181,7 +181,7 @@ function forEachTap(s: ConvSizes, visit: (output: number, tap: number, input: nu
             if (inY < 0 || inY >= s.in_h || inX < 0 || inX >= s.in_w) continue;
             visit(
               ((image * s.out_h + y) * s.out_w + x) * s.out_c,
-              (ky * s.kernel_w + kx) * s.in_c * s.out_c,
+              ky * s.kernel_w + kx,
               ((image * s.in_h + inY) * s.in_w + inX) * s.in_c,
             );
           }

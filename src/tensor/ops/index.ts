@@ -3,6 +3,7 @@ import type { Op } from '../op.js';
 import { alongOps } from './along.js';
 import { batchNormOps } from './batch_norm.js';
 import { convOps } from './conv.js';
+import { depthwiseOps } from './depthwise.js';
 import { elementwiseOps } from './elementwise.js';
 import { gatherOps } from './gather.js';
 import { imageOps } from './image.js';
@@ -25,6 +26,7 @@ export const allOps: readonly Op[] = [
   ...batchNormOps,
   ...matmulOps,
   ...convOps,
+  ...depthwiseOps,
   ...alongOps,
   ...gatherOps,
   ...imageOps,
