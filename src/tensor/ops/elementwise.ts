@@ -50,6 +50,15 @@ export const reluGradOp = binary(
   (a, b) => (b > 0 ? a : 0),
   (g, _a, b) => [reluGrad(g, b), null],
 );
+/** Gradient of relu6: passes `a` where the activation `b` lies between 0 and 6. */
+export const relu6GradOp = binary(
+  'relu6Grad',
+  'select(F(0.0), a, (b > F(0.0)) & (b < F(6.0)))',
+  (a, b) => (b > 0 && b < 6 ? a : 0),
+  (g, _a, b) => [relu6Grad(g, b), null],
+  -3,
+  9,
+);
 
 export const negOp = unary(
   'neg',
@@ -81,6 +90,14 @@ export const reluOp = unary(
   'max(a, F(0.0))',
   (a) => Math.max(a, 0),
   (g, _a, out) => reluGrad(g, out),
+);
+export const relu6Op = unary(
+  'relu6',
+  'clamp(a, F(0.0), F(6.0))',
+  (a) => Math.min(Math.max(a, 0), 6),
+  (g, _a, out) => relu6Grad(g, out),
+  -3,
+  9,
 );
 export const sigmoidOp = unary(
   'sigmoid',
@@ -188,6 +205,7 @@ export const elementwiseOps: Op[] = [
   maximumOp,
   minimumOp,
   reluGradOp,
+  relu6GradOp,
   negOp,
   expOp,
   logOp,
@@ -197,6 +215,7 @@ export const elementwiseOps: Op[] = [
   absOp,
   signOp,
   reluOp,
+  relu6Op,
   sigmoidOp,
   affineOp,
   powOp,
@@ -215,6 +234,8 @@ export const maximum = (a: TensorLike, b: TensorLike): Tensor => apply1(maximumO
 export const minimum = (a: TensorLike, b: TensorLike): Tensor => apply1(minimumOp, [a, b], NONE);
 export const reluGrad = (grad: TensorLike, activation: TensorLike): Tensor =>
   apply1(reluGradOp, [grad, activation], NONE);
+export const relu6Grad = (grad: TensorLike, activation: TensorLike): Tensor =>
+  apply1(relu6GradOp, [grad, activation], NONE);
 export const neg = (a: TensorLike): Tensor => apply1(negOp, [a], NONE);
 export const exp = (a: TensorLike): Tensor => apply1(expOp, [a], NONE);
 export const log = (a: TensorLike): Tensor => apply1(logOp, [a], NONE);
@@ -224,6 +245,8 @@ export const square = (a: TensorLike): Tensor => apply1(squareOp, [a], NONE);
 export const abs = (a: TensorLike): Tensor => apply1(absOp, [a], NONE);
 export const sign = (a: TensorLike): Tensor => apply1(signOp, [a], NONE);
 export const relu = (a: TensorLike): Tensor => apply1(reluOp, [a], NONE);
+/** The activation of MobileNets, clipped between 0 and 6. */
+export const relu6 = (a: TensorLike): Tensor => apply1(relu6Op, [a], NONE);
 export const sigmoid = (a: TensorLike): Tensor => apply1(sigmoidOp, [a], NONE);
 /** `scale * a + offset`. */
 export const affine = (a: TensorLike, scale: number, offset = 0): Tensor => apply1(affineOp, [a], { scale, offset });
