@@ -137,7 +137,7 @@ export function imageOf({ batch, place, height, width }: Segmented): RgbImage {
   return unpack({ height, width, pixels }).image;
 }
 
-function unpack({ height, width, pixels }: PackedImage): { image: RgbImage; labels: LabelImage } {
+function unpack({ height, width, pixels }: Omit<PackedImage, 'ids'>): { image: RgbImage; labels: LabelImage } {
   const data = new Uint8Array(height * width * 3);
   const labels = new Uint8Array(height * width);
   for (const [pixel, word] of pixels.entries()) {

@@ -1,11 +1,11 @@
 /** Image files by their contents, whatever their names end in. */
 import { DataError } from './errors.js';
-import type { LabelImage, RgbImage } from './image.js';
+import type { IdImage, LabelImage, RgbImage } from './image.js';
 import { decodeJpeg, isJpeg, jpegSize } from './jpeg.js';
-import { decodeLabelPng, decodePng, isPng, pngSize } from './png.js';
+import { decodeIdPng, decodeLabelPng, decodePng, isPng, pngSize } from './png.js';
 
 export * from './image.js';
-export { encodeGreyPng, encodePalettePng, encodePng } from './png.js';
+export { encodeGreyPng, encodeIdPng, encodePalettePng, encodePng } from './png.js';
 
 /**
  * Decodes a JPEG or PNG file to 8-bit RGB.
@@ -26,10 +26,24 @@ export function decodeImage(bytes: Uint8Array, file: string): RgbImage {
  * @throws DataError naming the file where it is something else, truncated or broken
  */
 export function decodeLabels(bytes: Uint8Array, file: string): LabelImage {
-  if (isPng(bytes)) return decodeLabelPng(bytes, file);
+  return decodeLabelPng(requirePng(bytes, file, 'labels'), file);
+}
+
+/**
+ * Decodes a PNG of ids (regions or instances), grey of at most 16 bits or palette.
+ *
+ * @param file name for error messages
+ * @throws DataError naming the file where it is something else, truncated or broken
+ */
+export function decodeIds(bytes: Uint8Array, file: string): IdImage {
+  return decodeIdPng(requirePng(bytes, file, 'ids'), file);
+}
+
+function requirePng(bytes: Uint8Array, file: string, what: string): Uint8Array {
+  if (isPng(bytes)) return bytes;
   if (isJpeg(bytes))
-    throw new DataError(file, 'is a JPEG, whose compression changes labels; save them as grey or palette PNG');
-  throw unknownFormat(bytes, file, 'labels are read from PNG');
+    throw new DataError(file, `is a JPEG, whose compression changes ${what}; save them as grey or palette PNG`);
+  throw unknownFormat(bytes, file, `${what} are read from PNG`);
 }
 
 /** Width and height of an image file from its first bytes; null where those don't reach far enough. */

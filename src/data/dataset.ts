@@ -1,9 +1,11 @@
 /** A list of images and labels in a folder (or on a server), opened one sample at a time. */
 import { FileError, type FileSource } from '../platform/files.js';
 import { imageSize } from './codecs.js';
-import { decodeSample, type PackedImage, type SampleFiles } from './decode.js';
+import { decodeSample, type NamedFile, type PackedImage, type SampleFiles } from './decode.js';
 import { DataError } from './errors.js';
+import { type LabelReading, PLAIN_LABELS } from './label_reading.js';
 import { type ImageList, type ListEntry, parseList } from './lists.js';
+import { type RegionRule, regionPath } from './region_rule.js';
 
 export interface Sample extends PackedImage {
   /** The image's path in the list. */
@@ -15,6 +17,13 @@ export interface ImageSize {
   readonly height: number;
 }
 
+export interface DatasetOptions {
+  /** What the values of label and instance files mean. Default: classes, and instances as VOC numbers them. */
+  readonly reading?: LabelReading;
+  /** Where the region masks lie. Default: there are none. */
+  readonly regions?: RegionRule | null;
+}
+
 /** Enough for the header of a JPEG with an EXIF thumbnail; longer headers cost a second read. */
 const HEAD_BYTES = 65536;
 const CONCURRENT_READS = 16;
@@ -22,22 +31,29 @@ const CONCURRENT_READS = 16;
 export class Dataset {
   readonly source: FileSource;
   readonly list: ImageList;
+  readonly options: DatasetOptions;
   #largest: Promise<ImageSize> | null = null;
 
-  constructor(source: FileSource, list: ImageList) {
+  constructor(source: FileSource, list: ImageList, options: DatasetOptions = {}) {
     if (list.entries.length === 0) throw new DataError(list.file, 'lists no images; each line is `image label`');
     this.source = source;
     this.list = list;
+    this.options = options;
   }
 
   /** The data set of a list file inside the source. */
-  static async open(source: FileSource, listFile: string): Promise<Dataset> {
+  static async open(source: FileSource, listFile: string, options: DatasetOptions = {}): Promise<Dataset> {
     const text = new TextDecoder().decode(await source.read(listFile).catch(asDataError));
-    return new Dataset(source, parseList(text, listFile));
+    return new Dataset(source, parseList(text, listFile), options);
   }
 
   get length(): number {
     return this.list.entries.length;
+  }
+
+  /** Whether samples come with ids: region masks, or instance maps in the list. */
+  get hasIds(): boolean {
+    return this.options.regions != null || this.list.entries.some(({ instances }) => instances !== undefined);
   }
 
   /** Image paths, as in the list. */
@@ -48,21 +64,27 @@ export class Dataset {
   /**
    * Reads and decodes a sample.
    *
-   * @throws DataError where a file is missing or broken, or image and label differ in size
+   * @throws DataError where a file is missing or broken, or holds what it may not, or image and label differ in size
    */
   async load(index: number): Promise<Sample> {
     const files = await this.readFiles(index);
-    return { name: files.imageFile, ...decodeSample(files) };
+    return { name: files.image.file, ...decodeSample(files) };
   }
 
   /** Reads a sample's files without decoding them. */
   async readFiles(index: number): Promise<SampleFiles> {
     const entry = this.#entry(index);
-    const [image, label] = await Promise.all([
-      this.#read(entry.image, entry, 'image'),
-      entry.label === null ? null : this.#read(entry.label, entry, 'label'),
+    const { reading = PLAIN_LABELS, regions } = this.options;
+    const read = async (file: string, role: string) => ({ file, bytes: await this.#read(file, entry, role) });
+    const readIf = async (file: string | null | undefined, role: string): Promise<NamedFile | null> =>
+      file == null ? null : read(file, role);
+    const [image, label, instances, regionMask] = await Promise.all([
+      read(entry.image, 'image'),
+      readIf(entry.label, 'label'),
+      readIf(entry.instances, 'instance map'),
+      readIf(regions && regionPath(regions, entry, this.list.file), 'region mask of the image'),
     ]);
-    return { imageFile: entry.image, image, labelFile: entry.label, label };
+    return { image, label, instances, regions: regionMask, reading };
   }
 
   /** Size of an image, from its header alone. */

@@ -1,13 +1,23 @@
-/** From the bytes of an image and its label file to packed pixels: the work of the decoding workers. */
-import { decodeImage, decodeLabels, IGNORE_LABEL } from './codecs.js';
+/** From the bytes of an image and of its maps to packed pixels: the work of the decoding workers. */
+import { decodeIds, decodeImage, decodeLabels, type IdImage, IGNORE_LABEL, NO_ID } from './codecs.js';
 import { DataError } from './errors.js';
+import { classValues, type LabelReading, readClasses, readInstances } from './label_reading.js';
+import { pngFormat } from './png.js';
 
-/** The files of one sample, as read. */
+/** A file as read. */
+export interface NamedFile {
+  /** Its path, for messages. */
+  readonly file: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The files of one sample. */
 export interface SampleFiles {
-  readonly imageFile: string;
-  readonly image: Uint8Array<ArrayBuffer>;
-  readonly labelFile: string | null;
-  readonly label: Uint8Array<ArrayBuffer> | null;
+  readonly image: NamedFile;
+  readonly label: NamedFile | null;
+  readonly instances: NamedFile | null;
+  readonly regions: NamedFile | null;
+  readonly reading: LabelReading;
 }
 
 export interface PackedImage {
@@ -15,26 +25,66 @@ export interface PackedImage {
   readonly height: number;
   /** A word a pixel, row-major: `r | g << 8 | b << 16 | label << 24`, with label 255 where there is no label. */
   readonly pixels: Uint32Array<ArrayBuffer>;
+  /** A word a pixel, `region | instance << 16`, with 65535 where there is none; null where the sample has neither file. */
+  readonly ids: Uint32Array<ArrayBuffer> | null;
 }
 
-/** @throws DataError where a file is broken, or the two differ in size */
+/** @throws DataError where a file is broken, holds what it may not, or differs from the image in size */
 export function decodeSample(files: SampleFiles): PackedImage {
-  const { width, height, data } = decodeImage(files.image, files.imageFile);
+  const image = decodeImage(files.image.bytes, files.image.file);
+  const { width, height, data } = image;
+  const labels = files.label && decodeClasses(files.label, files.reading, { width, height, file: files.image.file });
   const pixels = new Uint32Array(width * height);
-  let labels: Uint8Array | null = null;
-  if (files.label && files.labelFile !== null) {
-    const label = decodeLabels(files.label, files.labelFile);
-    if (label.width !== width || label.height !== height)
-      throw new DataError(
-        files.labelFile,
-        `label is ${label.width}x${label.height}, its image ${files.imageFile} is ${width}x${height} (width x height)`,
-      );
-    labels = label.data;
-  }
   for (let pixel = 0; pixel < pixels.length; pixel++) {
     const label = labels ? labels[pixel]! : IGNORE_LABEL;
     const at = pixel * 3;
     pixels[pixel] = data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16) | (label << 24);
   }
-  return { width, height, pixels };
+  return { width, height, pixels, ids: packIds(files, { width, height, file: files.image.file }) };
+}
+
+/** An image that a map has to fit. */
+interface Frame {
+  readonly width: number;
+  readonly height: number;
+  readonly file: string;
+}
+
+/** Classes of a label file, one a pixel; a file of 16 bits says class and object at once. */
+function decodeClasses({ file, bytes }: NamedFile, reading: LabelReading, frame: Frame): Uint8Array {
+  const values =
+    pngFormat(bytes)?.depth === 16
+      ? classValues(decodeIds(bytes, file), reading.instances, file)
+      : decodeLabels(bytes, file);
+  checkSize(values, 'label', file, frame);
+  return readClasses(values, reading, file);
+}
+
+/** A word a pixel for regions and instances; null where there is neither. */
+function packIds({ instances, regions, reading }: SampleFiles, frame: Frame): Uint32Array<ArrayBuffer> | null {
+  if (!instances && !regions) return null;
+  const ids = new Uint32Array(frame.width * frame.height).fill(NO_ID | (NO_ID << 16));
+  if (regions) {
+    const { data } = decodeFittingIds(regions, 'region mask', frame);
+    for (let pixel = 0; pixel < ids.length; pixel++) ids[pixel] = (NO_ID << 16) | data[pixel]!;
+  }
+  if (instances) {
+    const data = readInstances(decodeFittingIds(instances, 'instance map', frame), reading.instances);
+    for (let pixel = 0; pixel < ids.length; pixel++) ids[pixel] = (ids[pixel]! & NO_ID) | (data[pixel]! << 16);
+  }
+  return ids;
+}
+
+function decodeFittingIds({ file, bytes }: NamedFile, role: string, frame: Frame): IdImage {
+  const ids = decodeIds(bytes, file);
+  checkSize(ids, role, file, frame);
+  return ids;
+}
+
+function checkSize(map: { width: number; height: number }, role: string, file: string, frame: Frame): void {
+  if (map.width !== frame.width || map.height !== frame.height)
+    throw new DataError(
+      file,
+      `${role} is ${map.width}x${map.height}, its image ${frame.file} is ${frame.width}x${frame.height} (width x height)`,
+    );
 }

@@ -1,6 +1,6 @@
 /** Decoding on a pool of workers, or on the calling thread. */
 import { type StartWorker, startModuleWorker, type WorkerHandle } from '../platform/workers.js';
-import { decodeSample, type PackedImage, type SampleFiles } from './decode.js';
+import { decodeSample, type NamedFile, type PackedImage, type SampleFiles } from './decode.js';
 import { DataError, messageOf } from './errors.js';
 
 export interface Decoder extends AsyncDisposable {
@@ -29,9 +29,10 @@ export const startDecodeWorker: StartWorker = (events) =>
 export function answerDecodeRequest({ id, files }: DecodeRequest): { reply: DecodeReply; transfer: ArrayBuffer[] } {
   try {
     const image = decodeSample(files);
-    return { reply: { id, image }, transfer: [image.pixels.buffer] };
+    const { pixels, ids } = image;
+    return { reply: { id, image }, transfer: ids ? [pixels.buffer, ids.buffer] : [pixels.buffer] };
   } catch (error) {
-    const { file, reason } = error instanceof DataError ? error : { file: files.imageFile, reason: messageOf(error) };
+    const { file, reason } = error instanceof DataError ? error : { file: files.image.file, reason: messageOf(error) };
     return { reply: { id, error: { file, reason } }, transfer: [] };
   }
 }
@@ -96,12 +97,19 @@ export async function workerDecoder(count: number, start: StartWorker = startDec
       const { handle, waiting } = workers.reduce((a, b) => (b.waiting.size < a.waiting.size ? b : a));
       return new Promise((resolve, reject) => {
         const id = nextId++;
-        const image = ownBytes(files.image);
-        const label = files.label && ownBytes(files.label);
+        const own = {
+          image: ownFile(files.image),
+          label: files.label && ownFile(files.label),
+          instances: files.instances && ownFile(files.instances),
+          regions: files.regions && ownFile(files.regions),
+        };
         waiting.set(id, { resolve, reject });
         handle.keepAlive(true);
-        const request: DecodeRequest = { id, files: { ...files, image, label } };
-        handle.post(request, label ? [image.buffer, label.buffer] : [image.buffer]);
+        const request: DecodeRequest = { id, files: { ...files, ...own } };
+        handle.post(
+          request,
+          Object.values(own).flatMap((file) => (file ? [file.bytes.buffer] : [])),
+        );
       });
     },
     [Symbol.asyncDispose]: () => stop(new DataError(null, 'the decoder was disposed of')),
@@ -109,6 +117,6 @@ export async function workerDecoder(count: number, start: StartWorker = startDec
 }
 
 /** A transfer takes the whole buffer along, so bytes that are part of a larger one are copied first. */
-function ownBytes(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+function ownFile({ file, bytes }: NamedFile): NamedFile {
+  return { file, bytes: bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice() };
 }

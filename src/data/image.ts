@@ -14,6 +14,16 @@ export interface LabelImage {
   readonly data: Uint8Array;
 }
 
+/** One id a pixel, row-major, 0 to 65534, or `NO_ID`: regions of an oversegmentation, or instances. */
+export interface IdImage {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint16Array;
+}
+
+/** The id of pixels that belong to no region or instance. */
+export const NO_ID = 0xffff;
+
 /** The label of pixels that are neither trained on nor scored. */
 export const IGNORE_LABEL = 255;
 

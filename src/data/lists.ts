@@ -1,4 +1,4 @@
-/** Lists of samples, in the format of the SegSort and DeepLab releases: `image label` a line. */
+/** Lists of samples, in the format of the SegSort and DeepLab releases: `image label` a line, or `image label instances`. */
 import { DataError } from './errors.js';
 
 export interface ListEntry {
@@ -6,6 +6,8 @@ export interface ListEntry {
   readonly image: string;
   /** Path of the label image; null in lists for prediction. */
   readonly label: string | null;
+  /** Path of the instance map, where the list has one. */
+  readonly instances?: string;
   /** Line of the list, counted from 1. */
   readonly line: number;
 }
@@ -17,9 +19,9 @@ export interface ImageList {
 }
 
 /**
- * Parses a list: an image path and, unless the list is for prediction, a label path, separated by blanks. Paths are
- * relative to the root of the data set; a leading slash, which some released lists have, is dropped. Blank lines are
- * skipped.
+ * Parses a list: an image path, unless the list is for prediction a label path, and perhaps the path of an instance
+ * map, separated by blanks. Paths are relative to the root of the data set; a leading slash, which some released lists
+ * have, is dropped. Blank lines are skipped.
  *
  * @param file name of the list, for messages
  * @throws DataError naming list and line, and where the list holds no sample
@@ -32,19 +34,30 @@ export function parseList(text: string, file: string): ImageList {
     .entries()) {
     const fields = line.split(/[ \t]+/).filter((field) => field !== '');
     if (fields.length === 0) continue;
-    if (fields.length > 2)
+    const [image, label, instances] = fields.map((field) => field.replace(/^\/+/, ''));
+    // Three fields are more often a path with a blank in it than a list with instances; those are PNG.
+    if (fields.length > 3 || (instances !== undefined && !(endsInPng(label!) && endsInPng(instances))))
       throw new DataError(
         file,
-        `line ${index + 1} has ${fields.length} fields, expected \`image label\` (paths must not contain blanks): ${line}`,
+        `line ${index + 1} has ${fields.length} fields, expected \`image label\` or \`image label.png instances.png\` (paths must not contain blanks): ${line}`,
       );
-    const [image, label] = fields.map((field) => field.replace(/^\/+/, ''));
     if (image === '' || label === '') throw new DataError(file, `line ${index + 1} has an empty path: ${line}`);
-    entries.push({ image: image!, label: label ?? null, line: index + 1 });
+    entries.push({
+      image: image!,
+      label: label ?? null,
+      ...(instances === undefined ? {} : { instances }),
+      line: index + 1,
+    });
   }
   if (entries.length === 0) throw new DataError(file, 'lists no images; each line is `image label`');
   return { file, entries };
 }
 
-export function formatList(entries: readonly Pick<ListEntry, 'image' | 'label'>[]): string {
-  return entries.map(({ image, label }) => `${label === null ? image : `${image} ${label}`}\n`).join('');
+const endsInPng = (path: string): boolean => /\.png$/i.test(path);
+
+export function formatList(entries: readonly Omit<ListEntry, 'line'>[]): string {
+  return entries
+    .map(({ image, label, instances }) => [image, label, instances].filter((path) => path != null).join(' '))
+    .map((line) => `${line}\n`)
+    .join('');
 }

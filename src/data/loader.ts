@@ -7,11 +7,13 @@ import type { PackedImage } from './decode.js';
 import { type Decoder, inlineDecoder, workerDecoder } from './decoder.js';
 import { DataError } from './errors.js';
 
-/** The inputs of `sampleCrop`, and which samples they are. */
+/** The inputs of `sampleCrop` and `sampleIds`, and which samples they are. */
 export interface Batch {
   readonly step: number;
   /** u32 `[N,H,W]`: packed pixels, each image at the top left. */
   readonly canvas: HostTensor;
+  /** u32 `[N,H,W]`: packed regions and instances, as `sampleIds` takes them; null where the data set has neither. */
+  readonly ids: HostTensor | null;
   /** f32 `[N,8]`. */
   readonly placement: HostTensor;
   /** Indices into the data set. Fewer than N in the last batch of an evaluation; the other places are empty. */
@@ -39,7 +41,7 @@ export interface LoaderOptions {
    * where the library runs from its TypeScript source, which threads cannot load.
    */
   readonly workers?: number;
-  /** Decoded images are kept in memory up to so many bytes (4 a pixel). Default 256 MiB. */
+  /** Decoded images are kept in memory up to so many bytes (4 a pixel, 8 with regions or instances). Default 256 MiB. */
   readonly cacheBytes?: number;
   /** Starts a decoding thread. Default: `decode_worker.js` beside the bundled library. */
   readonly startWorker?: StartWorker;
@@ -126,19 +128,25 @@ export class Loader implements AsyncDisposable {
     const names = indices.map((index) => this.dataset.list.entries[index]!.image);
     const images = await Promise.all(indices.map((index) => this.#image(index)));
     const pixels = new Uint32Array(batch * height * width);
+    const ids = this.dataset.hasIds ? new Uint32Array(batch * height * width).fill(0xffffffff) : null;
     for (const [place, image] of images.entries()) {
       if (image.height > height || image.width > width)
         throw new DataError(
           names[place]!,
           `is ${image.height}x${image.width} (height x width), larger than the canvas of ${height}x${width}`,
         );
-      for (let y = 0; y < image.height; y++)
-        pixels.set(image.pixels.subarray(y * image.width, (y + 1) * image.width), (place * height + y) * width);
+      for (let y = 0; y < image.height; y++) {
+        const row = [y * image.width, (y + 1) * image.width] as const;
+        const at = (place * height + y) * width;
+        pixels.set(image.pixels.subarray(...row), at);
+        if (image.ids) ids?.set(image.ids.subarray(...row), at);
+      }
     }
     const sizes = images.map((image, place) => ({ name: names[place]!, height: image.height, width: image.width }));
     return {
       step,
       canvas: { shape: [batch, height, width], dtype: 'u32', data: pixels },
+      ids: ids && { shape: [batch, height, width], dtype: 'u32', data: ids },
       placement: training
         ? trainingPlacements(sizes, crop, training, { seed: training.seed, step })
         : evaluationPlacements(sizes, crop, batch),
@@ -175,9 +183,9 @@ export class Loader implements AsyncDisposable {
       image = this.dataset.readFiles(index).then((files) => this.#decoder.decode(files));
       this.#images.set(index, image);
       image.then(
-        ({ pixels }) => {
-          if (this.#cachedBytes + pixels.byteLength <= (this.options.cacheBytes ?? 2 ** 28))
-            this.#cachedBytes += pixels.byteLength;
+        ({ pixels, ids }) => {
+          const bytes = pixels.byteLength + (ids?.byteLength ?? 0);
+          if (this.#cachedBytes + bytes <= (this.options.cacheBytes ?? 2 ** 28)) this.#cachedBytes += bytes;
           else this.#images.delete(index);
         },
         () => this.#images.delete(index),

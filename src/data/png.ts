@@ -1,7 +1,7 @@
 /** PNG in and out, in plain JavaScript, so that Node and every browser see the same pixels. */
 import { type DecodedPng, decode, encode } from 'fast-png';
 import { DataError, messageOf } from './errors.js';
-import { type LabelImage, type RgbImage, vocPalette } from './image.js';
+import { type IdImage, type LabelImage, type RgbImage, vocPalette } from './image.js';
 
 const MAX_PIXELS = 100e6;
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -46,19 +46,53 @@ export function decodePng(bytes: Uint8Array, file: string): RgbImage {
  * @throws DataError naming the file where it is broken, or holds colours instead of indices
  */
 export function decodeLabelPng(bytes: Uint8Array, file: string): LabelImage {
-  const { png, header } = decodeAny(bytes, file);
-  if (header.colourType !== GREY && header.colourType !== PALETTE)
-    throw new DataError(
-      file,
-      `is ${COLOUR_TYPES[header.colourType]}, so its pixels are colours and not class indices; save labels as grey or ` +
-        'palette PNG of at most 8 bits whose pixel values are the classes (255 to ignore)',
-    );
+  const { png, header } = decodeIndices(
+    bytes,
+    file,
+    'class indices; save labels as grey or palette PNG of at most 8 bits whose pixel values are the classes (255 to ignore)',
+  );
   if (header.depth > 8)
     throw new DataError(
       file,
       `has ${header.depth}-bit labels; save them as 8-bit grey PNG (classes 0 to 254, 255 to ignore)`,
     );
   return { width: png.width, height: png.height, data: samplesOf(png, header).samples as Uint8Array };
+}
+
+/**
+ * Decodes a map of ids, grey of up to 16 bits or palette: the values themselves are the ids.
+ *
+ * @throws DataError naming the file where it is broken, or holds colours instead of ids
+ */
+export function decodeIdPng(bytes: Uint8Array, file: string): IdImage {
+  const { png, header } = decodeIndices(
+    bytes,
+    file,
+    'ids of regions or instances; save them as grey PNG of 8 or 16 bits, or as palette PNG',
+  );
+  return { width: png.width, height: png.height, data: Uint16Array.from(samplesOf(png, header).samples) };
+}
+
+/** How the pixels of a PNG are stored, from its header. */
+export interface PngFormat {
+  readonly depth: number;
+  readonly kind: 'grey' | 'palette' | 'colour';
+}
+
+/** Bits a sample, and whether they are grey values, palette indices or colours; null for what is no PNG. */
+export function pngFormat(bytes: Uint8Array): PngFormat | null {
+  if (!isPng(bytes) || bytes.length < 33) return null;
+  const { depth, colourType } = readHeader(bytes);
+  return { depth, kind: colourType === GREY ? 'grey' : colourType === PALETTE ? 'palette' : 'colour' };
+}
+
+/** Decodes what has one value a pixel; `wanted` ends the message for anything else. */
+function decodeIndices(bytes: Uint8Array, file: string, wanted: string): { png: DecodedPng; header: PngHeader } {
+  const decoded = decodeAny(bytes, file);
+  const { colourType } = decoded.header;
+  if (colourType !== GREY && colourType !== PALETTE)
+    throw new DataError(file, `is ${COLOUR_TYPES[colourType]}, so its pixels are colours and not ${wanted}`);
+  return decoded;
 }
 
 export function encodePng(image: RgbImage): Uint8Array<ArrayBuffer> {
@@ -68,6 +102,11 @@ export function encodePng(image: RgbImage): Uint8Array<ArrayBuffer> {
 /** An 8-bit grey PNG whose values are the class indices. */
 export function encodeGreyPng(labels: LabelImage): Uint8Array<ArrayBuffer> {
   return new Uint8Array(encode({ ...labels, channels: 1, depth: 8 }));
+}
+
+/** A 16-bit grey PNG whose values are the ids. */
+export function encodeIdPng(ids: IdImage): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(encode({ ...ids, channels: 1, depth: 16 }));
 }
 
 /** An 8-bit palette PNG whose indices are the classes, in VOC's colours unless told otherwise. */

@@ -11,6 +11,7 @@ import { encodeGreyPng } from '../../src/data/codecs.js';
 import { Dataset } from '../../src/data/dataset.js';
 import { workerDecoder } from '../../src/data/decoder.js';
 import { DataError } from '../../src/data/errors.js';
+import { PLAIN_LABELS } from '../../src/data/label_reading.js';
 import { formatList, parseList } from '../../src/data/lists.js';
 import type * as Library from '../../src/data/loader.js';
 import { Loader, type LoaderOptions } from '../../src/data/loader.js';
@@ -113,7 +114,10 @@ describe('a loader with worker threads', () => {
       const entries = [{ image: '0.jpg', label: '0.png', line: 1 }];
       const dataset = {
         length: 1, list: { file: 'l', entries }, largestSize: async () => ({ width: 20, height: 30 }),
-        readFiles: async () => ({ imageFile: '0.jpg', image: await read('0.jpg'), labelFile: '0.png', label: await read('0.png') }),
+        readFiles: async () => ({
+          image: { file: '0.jpg', bytes: await read('0.jpg') }, label: { file: '0.png', bytes: await read('0.png') },
+          instances: null, regions: null, reading: { classes: null, instances: 'index' },
+        }),
       };
       const loader = await Loader.open(dataset, ${JSON.stringify(options)});
       console.log((await loader.batch(0)).canvas.shape.join());
@@ -131,7 +135,13 @@ describe('a decoding thread that dies', () => {
     const url = new URL(`data:text/javascript,${encodeURIComponent(code)}`);
     return workerDecoder(1, (events) => startModuleWorker(url, () => Promise.reject() as never, events));
   };
-  const files = () => ({ imageFile: 'a.jpg', image: new Uint8Array(4), labelFile: null, label: null });
+  const files = () => ({
+    image: { file: 'a.jpg', bytes: new Uint8Array(4) },
+    label: null,
+    instances: null,
+    regions: null,
+    reading: PLAIN_LABELS,
+  });
 
   it('fails the samples it had, and all later ones', async () => {
     await using decoder = await start(

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { packPlacements } from '../../src/data/augment.js';
 import type { Tensor } from '../../src/tensor/graph.js';
-import { imageOps, sampleCrop, sampleCropOp } from '../../src/tensor/ops/image.js';
+import { sampleCrop, sampleCropOp, sampleIds } from '../../src/tensor/ops/image.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { type HostTensor, hostTensor, type NdArray, ndarray } from '../../src/tensor/types.js';
 import { expectClose, rounded } from '../support/compare.js';
@@ -66,7 +66,7 @@ describe('sampleCrop', () => {
   it('agrees with its reference on its samples', async () => {
     const { device, facts } = await testGpu();
     using runtime = new Runtime({ device, facts });
-    for (const { inputs, params } of imageOps.flatMap((op) => op.samples())) {
+    for (const { inputs, params } of sampleCropOp.samples()) {
       const arrays = inputs.map(rounded);
       const expected = sampleCropOp.reference(arrays, params);
       using step = runtime.compile((c: Tensor, p: Tensor) => ({ ...sampleCrop(c, p, params) }));
@@ -74,6 +74,40 @@ describe('sampleCrop', () => {
       expectClose(await results.image.read(), expected[0]!, 1e-6, 'image');
       expectClose(await results.labels.read(), expected[1]!, 0, 'labels');
     }
+  });
+
+  it('samples ids where it samples labels, past 255, and -1 where there is none', async () => {
+    const { device, facts } = await testGpu();
+    using runtime = new Runtime({ device, facts });
+    const params = { height: 9, width: 13 };
+    const seen = new Set<number>();
+    // The ids of each pixel are its label, so both ops must agree on every pixel of every sample.
+    for (const { inputs } of sampleCropOp.samples()) {
+      const [packed, placement] = inputs.map(({ shape, data, dtype }) => hostTensor(shape, data, dtype));
+      const ids = hostTensor(
+        packed!.shape,
+        Array.from(packed!.data, (pixel) => {
+          const label = pixel >>> 24;
+          return ((label === 20 ? 65535 : label * 300) | ((label === 3 ? 65535 : label) << 16)) >>> 0;
+        }),
+        'u32',
+      );
+      using step = runtime.compile((c: Tensor, i: Tensor, p: Tensor) => ({
+        ...sampleCrop(c, p, { ...params, mean: none }),
+        ...sampleIds(i, p, params),
+      }));
+      const results = await step.run(packed!, ids, placement!);
+      const labels = Array.from((await results.labels.read()).data);
+      for (const label of labels) seen.add(label);
+      const outside = (label: number) => label === 255;
+      expect(Array.from((await results.regions.read()).data)).toEqual(
+        labels.map((label) => (outside(label) || label === 20 ? -1 : label * 300)),
+      );
+      expect(Array.from((await results.instances.read()).data)).toEqual(
+        labels.map((label) => (outside(label) || label === 3 ? -1 : label)),
+      );
+    }
+    for (const label of [3, 19, 20, 255]) expect(seen).toContain(label);
   });
 
   it('says what is wrong with its inputs', () => {

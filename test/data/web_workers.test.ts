@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeGreyPng } from '../../src/data/codecs.js';
 import { Dataset } from '../../src/data/dataset.js';
 import { workerDecoder } from '../../src/data/decoder.js';
+import { PLAIN_LABELS } from '../../src/data/label_reading.js';
 import { formatList, parseList } from '../../src/data/lists.js';
 import { Loader, type LoaderOptions } from '../../src/data/loader.js';
 import { memoryFiles } from '../../src/platform/files.js';
@@ -57,7 +58,8 @@ describe.skipIf(inNode)('a loader with Web Workers (skipped in Node)', () => {
         events,
       ),
     );
-    const sample = { imageFile: 'a.jpg', image: new Uint8Array(4), labelFile: null, label: null };
+    const image = { file: 'a.jpg', bytes: new Uint8Array(4) };
+    const sample = { image, label: null, instances: null, regions: null, reading: PLAIN_LABELS };
     await expect(decoder.decode(sample)).rejects.toThrow('a decoding worker failed');
   });
 });

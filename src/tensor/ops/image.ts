@@ -1,14 +1,18 @@
 /** From packed images on the host to the crops a network sees: scaling, mirroring, cropping and normalising at once. */
 import sampleCropSource from '../../shaders/sample_crop.wgsl';
+import sampleIdsSource from '../../shaders/sample_ids.wgsl';
 import { apply, type Tensor, type TensorLike } from '../graph.js';
 import { input, type Op, OpError, output } from '../op.js';
-import { type NdArray, ndarray, showShape } from '../types.js';
+import { type NdArray, ndarray, showShape, type TensorType } from '../types.js';
 import { sampleIntegers } from './sample_values.js';
 
-export interface SampleCropParams {
-  /** Size of the crop in pixels. */
+/** Size of a crop in pixels. */
+export interface CropExtents {
   readonly height: number;
   readonly width: number;
+}
+
+export interface SampleCropParams extends CropExtents {
   /** Subtracted from red, green and blue (0 to 255). */
   readonly mean: readonly [number, number, number];
 }
@@ -21,20 +25,9 @@ export function resizedExtent(extent: number, scale: number): number {
 /** See `sampleCrop`. */
 export const sampleCropOp: Op<SampleCropParams> = {
   name: 'sampleCrop',
-  infer([canvas, placement], { height, width }) {
-    if (canvas!.dtype !== 'u32' || canvas!.shape.length !== 3)
-      throw new OpError(
-        'sampleCrop',
-        `canvas must be u32 [N,H,W] of packed pixels, got ${canvas!.dtype}${showShape(canvas!.shape)}`,
-      );
-    const batch = canvas!.shape[0]!;
-    if (placement!.dtype !== 'f32' || showShape(placement!.shape) !== `[${batch},8]`)
-      throw new OpError(
-        'sampleCrop',
-        `placement must be f32 [${batch},8] for canvas ${showShape(canvas!.shape)}, got ${placement!.dtype}${showShape(placement!.shape)}`,
-      );
-    if (!(Number.isInteger(height) && height > 0 && Number.isInteger(width) && width > 0))
-      throw new OpError('sampleCrop', `crop size must be positive integers, got ${height}x${width}`);
+  infer([canvas, placement], params) {
+    const { height, width } = params;
+    const batch = checkedBatch('sampleCrop', canvas!, placement!, params);
     return [
       { shape: [batch, height, width, 3], dtype: 'f32' },
       { shape: [batch, height, width], dtype: 'i32' },
@@ -122,10 +115,97 @@ export function sampleCrop(
   return { image: image!, labels: labels! };
 }
 
-export const imageOps: Op[] = [sampleCropOp];
+/** In either half of a word: no id. */
+const NO_ID = 0xffff;
 
-/** One output pixel; the colour is null outside of the image. */
-function sampleAt(canvas: NdArray, placement: NdArray, n: number, y: number, x: number) {
+/** See `sampleIds`. */
+export const sampleIdsOp: Op<CropExtents> = {
+  name: 'sampleIds',
+  infer([canvas, placement], params) {
+    const shape = [checkedBatch('sampleIds', canvas!, placement!, params), params.height, params.width];
+    return [
+      { shape, dtype: 'i32' },
+      { shape, dtype: 'i32' },
+    ];
+  },
+  reference([canvas, placement], { height, width }) {
+    const shape = [canvas!.shape[0]!, height, width];
+    const outputs = [ndarray(shape, undefined, 'i32'), ndarray(shape, undefined, 'i32')] as const;
+    for (let n = 0; n < shape[0]!; n++)
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          const source = sourcePixels(placement!, n, y, x);
+          const word = source ? wordOf(canvas!, n, source.rows.low, source.columns.low) : NO_ID * 0x10001;
+          for (const [half, { data }] of outputs.entries()) {
+            const id = (word >>> (16 * half)) & NO_ID;
+            data[(n * height + y) * width + x] = id === NO_ID ? -1 : id;
+          }
+        }
+    return [...outputs];
+  },
+  samples: () =>
+    sampleCropOp.samples().map(({ name, inputs: [canvas, placement], params: { height, width } }) => ({
+      name,
+      inputs: [idWords(canvas!.shape), placement!],
+      params: { height, width },
+    })),
+  kernels: [
+    {
+      name: 'pixel',
+      commands: ({ inputs, params: { height, width } }) => {
+        const [batch, canvasHeight, canvasWidth] = inputs[0]!.shape as [number, number, number];
+        return [
+          {
+            source: sampleIdsSource,
+            uniforms: { canvasHeight, canvasWidth, height, width },
+            buffers: [input(0), input(1), output(0), output(1)],
+            workgroups: [Math.ceil(width / 8), Math.ceil(height / 8), batch],
+          },
+        ];
+      },
+    },
+  ],
+};
+
+/**
+ * Cuts the crops that `sampleCrop` cuts out of two maps of ids: regions and instances, 0 to 65534. Each pixel takes
+ * the id of the pixel whose label `sampleCrop` takes.
+ *
+ * @param canvas u32 `[N,H,W]`, pixels `region | instance << 16`, with 65535 where there is none
+ * @param placement f32 `[N,8]`, as `sampleCrop` takes it
+ * @returns regions and instances, i32 `[N,height,width]`, -1 where there is none, and outside of the image; no gradient
+ */
+export function sampleIds(
+  canvas: TensorLike,
+  placement: TensorLike,
+  params: CropExtents,
+): { regions: Tensor; instances: Tensor } {
+  const [regions, instances] = apply(sampleIdsOp, [canvas, placement], params);
+  return { regions: regions!, instances: instances! };
+}
+
+export const imageOps: Op[] = [sampleCropOp, sampleIdsOp];
+
+/** The number of images, where canvas, placement and crop fit together. */
+function checkedBatch(op: string, canvas: TensorType, placement: TensorType, { height, width }: CropExtents): number {
+  if (canvas.dtype !== 'u32' || canvas.shape.length !== 3)
+    throw new OpError(op, `canvas must be u32 [N,H,W] of packed pixels, got ${canvas.dtype}${showShape(canvas.shape)}`);
+  const batch = canvas.shape[0]!;
+  if (placement.dtype !== 'f32' || showShape(placement.shape) !== `[${batch},8]`)
+    throw new OpError(
+      op,
+      `placement must be f32 [${batch},8] for canvas ${showShape(canvas.shape)}, got ${placement.dtype}${showShape(placement.shape)}`,
+    );
+  if (!(Number.isInteger(height) && height > 0 && Number.isInteger(width) && width > 0))
+    throw new OpError(op, `crop size must be positive integers, got ${height}x${width}`);
+  return batch;
+}
+
+const wordOf = (canvas: NdArray, n: number, row: number, column: number): number =>
+  canvas.data[(n * canvas.shape[1]! + row) * canvas.shape[2]! + column]!;
+
+/** Where an output pixel comes from; null outside of the image. */
+function sourcePixels(placement: NdArray, n: number, y: number, x: number) {
   const [sizeY, sizeX, scaleY, scaleX, offsetY, offsetX, mirror] = Array.from(
     placement.data.subarray(n * 8, n * 8 + 7),
   ) as [number, number, number, number, number, number, number];
@@ -133,10 +213,19 @@ function sampleAt(canvas: NdArray, placement: NdArray, n: number, y: number, x: 
   const width = resizedExtent(sizeX, scaleX);
   const row = y + offsetY;
   const column = x + offsetX;
-  if (row < 0 || column < 0 || row >= height || column >= width) return { colour: null, label: 255 };
-  const rows = sourceOf(row, sizeY, height);
-  const columns = sourceOf(mirror ? width - 1 - column : column, sizeX, width);
-  const word = (r: number, c: number) => canvas.data[(n * canvas.shape[1]! + r) * canvas.shape[2]! + c]!;
+  if (row < 0 || column < 0 || row >= height || column >= width) return null;
+  return {
+    rows: sourceOf(row, sizeY, height),
+    columns: sourceOf(mirror ? width - 1 - column : column, sizeX, width),
+  };
+}
+
+/** One output pixel; the colour is null outside of the image. */
+function sampleAt(canvas: NdArray, placement: NdArray, n: number, y: number, x: number) {
+  const source = sourcePixels(placement, n, y, x);
+  if (!source) return { colour: null, label: 255 };
+  const { rows, columns } = source;
+  const word = (r: number, c: number) => wordOf(canvas, n, r, c);
   const colour = [0, 8, 16].map((shift) => {
     const at = (r: number, c: number) => (word(r, c) >>> shift) & 255;
     const top = at(rows.low, columns.low) * (1 - columns.t) + at(rows.low, columns.high) * columns.t;
@@ -160,5 +249,14 @@ function packed(shape: [number, number, number]): NdArray {
     const [r, g, b, label] = Array.from(bytes.subarray(i * 4, i * 4 + 4)) as [number, number, number, number];
     return r + g * 2 ** 8 + b * 2 ** 16 + (label % 21) * 2 ** 24;
   });
+  return ndarray(shape, words, 'u32');
+}
+
+/** Words with small ids, large ids, and none in either half. */
+function idWords(shape: readonly number[]): NdArray {
+  const ids = [0, 1, 7, 254, 255, 256, 40000, NO_ID - 1, NO_ID];
+  const count = shape.reduce((product, extent) => product * extent, 1);
+  const picks = sampleIntegers([count, 2], 0, ids.length, count).data;
+  const words = Float64Array.from({ length: count }, (_, i) => ids[picks[i * 2]!]! + ids[picks[i * 2 + 1]!]! * 65536);
   return ndarray(shape, words, 'u32');
 }
