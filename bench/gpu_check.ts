@@ -9,7 +9,8 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Backbone, buildNetwork } from '../src/models/network.js';
+import type { BackboneName } from '../src/models/designs.js';
+import { buildNetwork } from '../src/models/network.js';
 import { writeFileAtomic } from '../src/platform/files.node.js';
 import { openGpu } from '../src/platform/gpu.js';
 import { segsortOps } from '../src/segsort/ops/index.js';
@@ -86,7 +87,7 @@ for (const size of facts.cpu ? [512] : [1024, 4096]) {
 
 const side = Number(crop);
 const images = Number(batch);
-using trainer = new Trainer(runtime, buildNetwork({ backbone: backbone as Backbone, outputs: 32 }), {
+using trainer = new Trainer(runtime, buildNetwork({ backbone: backbone as BackboneName, outputs: 32 }), {
   ...{ batch: images, crop: [side, side], steps: 1000, learningRate: 2e-3, warmup: 0, power: 0.9, momentum: 0.9 },
   ...{
     weightDecay: 5e-4,

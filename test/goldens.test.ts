@@ -1,11 +1,14 @@
 /** The engine against PyTorch: operations, networks and SegSort, as `scripts/make_goldens.py` computed them. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { grad } from '../src/autograd/grad.js';
+import { toHostTensor } from '../src/checkpoints/host_tensors.js';
+import { parseSafetensors } from '../src/checkpoints/safetensors.js';
+import type { StoredTensor } from '../src/checkpoints/tensor_file.js';
 import { Pass } from '../src/models/layers.js';
+import { assembleNetwork } from '../src/models/network.js';
 import { allocateParameters, type Parameter, Scope } from '../src/models/parameter.js';
-import { buildPspHead } from '../src/models/pspnet.js';
-import { buildResNet, type ResNetSpec, residualUnit } from '../src/models/resnet.js';
-import { parseSafetensors, type SafetensorsTensor, toHostTensor } from '../src/models/safetensors.js';
+import { pspHead } from '../src/models/pspnet.js';
+import { type ResidualUnitOptions, type ResNetSpec, residualUnit, resNet } from '../src/models/resnet.js';
 import { clusterCount, clusterImages, clusteringFeatures, fullSizes } from '../src/segsort/clustering.js';
 import { segsortLoss, segsortUnsupervisedLoss } from '../src/segsort/loss.js';
 import { initialClusters } from '../src/segsort/ops/grid.js';
@@ -109,22 +112,12 @@ const MODELS: Record<string, Model> = {
 function networkOf(op: string, params: Params, channels: number) {
   if (op === 'residual_unit') {
     const scope = new Scope(params.scope);
-    const { layer } = residualUnit(
-      scope,
-      channels,
-      params.unit,
-      params.filters,
-      params.stride,
-      params.dilation,
-      params.decay,
-    );
-    return { parameters: scope.parameters, layer };
+    const { layer } = residualUnit(scope, channels, params as ResidualUnitOptions);
+    return { parameters: scope.declared.parameters, layer };
   }
-  const root = new Scope(params.name);
-  const { stem, body } = buildResNet(root, { ...(params as ResNetSpec), decay: params.decay.backbone });
-  const head = buildPspHead(root, body.channels, params.outputs, { ...params.psp, decay: params.decay.head });
-  const layer = (x: Tensor, pass: Pass) => head.layer(body.layer(stem.layer(x, pass), pass), pass);
-  return { parameters: root.parameters, layer };
+  const design = { backbone: resNet(params as ResNetSpec), head: pspHead(params.psp) };
+  const { parameters, forward } = assembleNetwork({ outputs: params.outputs }, design);
+  return { parameters, layer: forward };
 }
 
 const runtimes: Runtime[] = [];
@@ -138,14 +131,14 @@ interface Case {
   readonly op: string;
   readonly params: Params;
   readonly inputs: Record<string, HostTensor>;
-  readonly expected: Record<string, SafetensorsTensor>;
+  readonly expected: Record<string, StoredTensor>;
 }
 
 async function load(name: string): Promise<Case> {
   const file = `goldens/${name}.safetensors`;
   const { tensors, metadata } = parseSafetensors(await readFixture(file), file);
   const inputs: Record<string, HostTensor> = {};
-  const expected: Record<string, SafetensorsTensor> = {};
+  const expected: Record<string, StoredTensor> = {};
   for (const [key, tensor] of tensors) {
     if (key.startsWith('inputs/')) inputs[key.slice('inputs/'.length)] = toHostTensor(tensor, file, key);
     else expected[key] = tensor;
@@ -162,7 +155,7 @@ async function run({ op, params, inputs, expected }: Case): Promise<Record<strin
   if (!model) {
     const network = networkOf(op, params, inputs.x!.shape[3]!);
     parameters = network.parameters;
-    allocateParameters(runtime, parameters, () => 'all', 0);
+    allocateParameters(runtime, parameters, () => ({}), 0);
     for (const parameter of parameters) runtime.write(parameter, inputs[`parameters/${parameter.name}`]!);
     model = ({ x }) => {
       const pass = new Pass({ batchStatistics: params.statistics === 'batch' });

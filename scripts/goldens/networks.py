@@ -125,6 +125,7 @@ def units(writer):
 def resnet_psp(writer):
     params = {
         "name": "resnet_v1_tiny",
+        "variant": "tf-slim",
         "unit": "bottleneck",
         "stem": {"filters": 8, "kernel": 7, "stride": 2, "pool": True},
         "blocks": [

@@ -1,6 +1,7 @@
 /** The configuration of a run: every setting that decides what it computes, checked, and written into its folder. */
 import { z } from 'zod';
-import { BACKBONES, type Backbone, buildNetwork } from '../models/network.js';
+import { BACKBONES, type BackboneName } from '../models/designs.js';
+import { buildNetwork } from '../models/network.js';
 import {
   choice,
   classNames,
@@ -31,7 +32,7 @@ const segments = described('Segments and loss');
 const retrieval = described('Prototypes and retrieval');
 const run = described('Logging and speed (the result does not depend on these)');
 
-const networkNames = BACKBONES as [Backbone, ...Backbone[]];
+const networkNames = BACKBONES as [BackboneName, ...BackboneName[]];
 
 export const retrievalSchema = z.strictObject({
   neighbours: integer(1, 64, retrieval('--neighbours <k>', 'nearest prototypes that vote on a segment')),

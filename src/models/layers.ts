@@ -34,25 +34,18 @@ export interface ConvUnitOptions {
   readonly norm?: boolean;
   /** Default true. */
   readonly relu?: boolean;
-  /** Decay of the running statistics. The reference has 0.9997 in the backbone and 0.99 in the head. */
-  readonly decay?: number;
 }
-
-/** Variance below this is treated as this (TF-Slim's value for ResNet would be 1e-5; the reference has 1e-3). */
-export const BATCH_NORM_EPSILON = 1e-3;
-export const BACKBONE_DECAY = 0.9997;
-export const HEAD_DECAY = 0.99;
 
 /**
  * Convolution, then batch norm or a bias, then ReLU. Output size is ceil(input / stride): padding is (kernel - 1) *
  * dilation in all, the smaller half first, as TF-Slim pads strided convolutions (`conv2d_same`).
  */
 export function convUnit(scope: Scope, inputChannels: number, options: ConvUnitOptions): Built {
-  const { channels, kernel, stride = 1, dilation = 1, norm = true, decay = BACKBONE_DECAY } = options;
+  const { channels, kernel, stride = 1, dilation = 1, norm = true } = options;
   const fanIn = kernel * kernel * inputChannels;
   const weights = scope.declare('weights', [kernel, kernel, inputChannels, channels], 'weights', heUniform(fanIn));
   const biases = norm ? null : scope.declare('biases', [channels], 'biases', { constant: 0 });
-  const normalize = norm ? batchNormUnit(scope.child('BatchNorm'), channels, decay) : null;
+  const normalize = norm ? batchNormUnit(scope.child('BatchNorm'), weights, channels) : null;
   const pad = (kernel - 1) * dilation;
   const begin = Math.floor(pad / 2);
   const end = pad - begin;
@@ -66,18 +59,21 @@ export function convUnit(scope: Scope, inputChannels: number, options: ConvUnitO
   return { layer, channels };
 }
 
-function batchNormUnit(scope: Scope, channels: number, decay: number): Layer {
+/** Batch norm of what a convolution with `weights` gives. */
+function batchNormUnit(scope: Scope, weights: Parameter, channels: number): Layer {
+  const { epsilon } = scope.batchNorm;
   const gamma = scope.declare('gamma', [channels], 'gamma', { constant: 1 });
   const beta = scope.declare('beta', [channels], 'beta', { constant: 0 });
-  const movingMean = scope.declare('moving_mean', [channels], 'statistic', { constant: 0 }, decay);
-  const movingVariance = scope.declare('moving_variance', [channels], 'statistic', { constant: 1 }, decay);
+  const movingMean = scope.declare('moving_mean', [channels], 'statistic', { constant: 0 });
+  const movingVariance = scope.declare('moving_variance', [channels], 'statistic', { constant: 1 });
+  scope.declared.normalized.push({ weights, gamma, beta, mean: movingMean, variance: movingVariance, epsilon });
   return (x, pass) => {
     if (!pass.batchStatistics)
-      return batchNorm(x, { mean: movingMean, variance: movingVariance, gamma, beta, epsilon: BATCH_NORM_EPSILON });
+      return batchNorm(x, { mean: movingMean, variance: movingVariance, gamma, beta, epsilon });
     const { mean, variance } = moments(x);
     if (pass.observed.has(movingMean)) throw new Error(`${scope.path} is used twice in one pass`);
     pass.observed.set(movingMean, mean).set(movingVariance, variance);
-    return batchNorm(x, { mean, variance, gamma, beta, epsilon: BATCH_NORM_EPSILON });
+    return batchNorm(x, { mean, variance, gamma, beta, epsilon });
   };
 }
 

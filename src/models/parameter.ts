@@ -9,6 +9,16 @@ import { hostTensor, type Shape, sizeOf } from '../tensor/types.js';
  */
 export type Role = 'weights' | 'biases' | 'gamma' | 'beta' | 'statistic';
 
+/** Which part of a network a parameter belongs to: the head learns at a higher rate. */
+export type Part = 'backbone' | 'head';
+
+export interface BatchNormSettings {
+  /** The share of the old value in an update of the running statistics, `decay * old + (1 - decay) * batch`. */
+  readonly decay: number;
+  /** Added to the variance. */
+  readonly epsilon: number;
+}
+
 /** A constant, or uniform in [-limit, limit]: exact in every JavaScript engine, unlike normal deviates. */
 export type Initializer = { readonly constant: number } | { readonly uniform: number };
 
@@ -19,13 +29,15 @@ export function heUniform(fanIn: number): Initializer {
 
 export class Parameter extends Resident {
   readonly role: Role;
+  readonly part: Part;
   readonly initializer: Initializer;
   /** For statistics: the share of the old value in an update, `decay * old + (1 - decay) * batch`. */
   readonly decay: number;
 
-  constructor(name: string, shape: Shape, role: Role, initializer: Initializer, decay = 0) {
+  constructor(name: string, shape: Shape, role: Role, part: Part, initializer: Initializer, decay = 0) {
     super(name, { shape, dtype: 'f32' });
     this.role = role;
+    this.part = part;
     this.initializer = initializer;
     this.decay = decay;
   }
@@ -44,48 +56,97 @@ export class Parameter extends Resident {
   }
 }
 
-/** Where a layer declares its parameters: a path such as `resnet_v1_101/block1/unit_1`, and the list they go to. */
+/** A convolution without bias and the batch norm behind it, which inference can fold into one. */
+export interface NormalizedConvolution {
+  readonly weights: Parameter;
+  readonly gamma: Parameter;
+  readonly beta: Parameter;
+  readonly mean: Parameter;
+  readonly variance: Parameter;
+  readonly epsilon: number;
+}
+
+/** Everything a network's layers have declared, in order. */
+export interface Declarations {
+  readonly parameters: Parameter[];
+  readonly normalized: NormalizedConvolution[];
+}
+
+interface ScopeSettings {
+  readonly part: Part;
+  readonly batchNorm: BatchNormSettings;
+}
+
+/** The released settings: TF-Slim's ResNet as SegSort trains it. */
+export const RELEASED_BATCH_NORM: BatchNormSettings = { decay: 0.9997, epsilon: 1e-3 };
+
+/**
+ * Where a layer declares its parameters: a path such as `resnet_v1_101/block1/unit_1`, the part of the network it is in,
+ * the settings of its batch norm, and the lists its declarations go to. A network's root has the path ''.
+ */
 export class Scope {
   readonly path: string;
-  readonly parameters: Parameter[];
+  readonly part: Part;
+  readonly batchNorm: BatchNormSettings;
+  readonly declared: Declarations;
 
-  constructor(path: string, parameters: Parameter[] = []) {
+  constructor(
+    path = '',
+    { part = 'backbone', batchNorm = RELEASED_BATCH_NORM }: Partial<ScopeSettings> = {},
+    declared: Declarations = { parameters: [], normalized: [] },
+  ) {
     this.path = path;
-    this.parameters = parameters;
+    this.part = part;
+    this.batchNorm = batchNorm;
+    this.declared = declared;
   }
 
   child(name: string): Scope {
-    return new Scope(`${this.path}/${name}`, this.parameters);
+    return new Scope(this.path === '' ? name : `${this.path}/${name}`, this, this.declared);
   }
 
-  declare(name: string, shape: Shape, role: Role, initializer: Initializer, decay?: number): Parameter {
-    const full = `${this.path}/${name}`;
-    if (this.parameters.some((parameter) => parameter.name === full)) throw new Error(`${full} is declared twice`);
-    const parameter = new Parameter(full, shape, role, initializer, decay);
-    this.parameters.push(parameter);
+  /** The same path and lists with other settings. */
+  with(settings: Partial<ScopeSettings>): Scope {
+    return new Scope(this.path, { part: this.part, batchNorm: this.batchNorm, ...settings }, this.declared);
+  }
+
+  declare(name: string, shape: Shape, role: Role, initializer: Initializer): Parameter {
+    const { parameters } = this.declared;
+    const full = this.child(name).path;
+    if (parameters.some((parameter) => parameter.name === full)) throw new Error(`${full} is declared twice`);
+    const decay = role === 'statistic' ? this.batchNorm.decay : 0;
+    const parameter = new Parameter(full, shape, role, this.part, initializer, decay);
+    parameters.push(parameter);
     return parameter;
   }
 }
 
-/** Puts parameters that share `key` into one flat buffer each, and writes their initial values. */
-export function allocateParameters<K>(
+/** Parameters that an update treats alike, in one flat buffer. */
+export interface ParameterGroup<K> {
+  readonly key: K;
+  readonly group: FlatGroup;
+}
+
+/** Puts parameters with equal keys into one flat buffer each, and writes their initial values. */
+export function allocateParameters<K extends Readonly<Record<string, string | number | boolean>>>(
   runtime: Runtime,
   parameters: readonly Parameter[],
-  key: (parameter: Parameter) => K,
+  keyOf: (parameter: Parameter) => K,
   seed: number,
-): Map<K, FlatGroup> {
-  const members = new Map<K, Parameter[]>();
+): ParameterGroup<K>[] {
+  const members = new Map<string, { readonly key: K; readonly entries: Parameter[] }>();
   for (const parameter of parameters) {
-    const group = members.get(key(parameter));
-    if (group) group.push(parameter);
-    else members.set(key(parameter), [parameter]);
+    const key = keyOf(parameter);
+    const label = ['parameters', ...Object.values(key)].join(' ');
+    const found = members.get(label);
+    if (found) found.entries.push(parameter);
+    else members.set(label, { key, entries: [parameter] });
   }
-  const groups = new Map<K, FlatGroup>();
-  for (const [name, entries] of members) {
-    const group = new FlatGroup(`parameters ${String(name)}`, entries);
+  const groups = Array.from(members, ([label, { key, entries }]) => {
+    const group = new FlatGroup(label, entries);
     runtime.allocate(group);
-    groups.set(name, group);
-  }
+    return { key, group };
+  });
   for (const [index, parameter] of parameters.entries())
     runtime.write(parameter, hostTensor(parameter.shape, parameter.initialValues(seed, index)));
   return groups;

@@ -1,97 +1,117 @@
 /**
- * ResNet v1 (He et al., 2016) as TF-Slim and the SegSort release have it: the stride of a block sits in its last unit,
- * and past the output stride a stride becomes dilation of what follows. Parameters bear TF-Slim's names.
+ * ResNet v1 (He et al., 2016) at any output stride: where a stride would go beyond it, the unit keeps its own rate and what
+ * follows is dilated by the stride instead (Chen et al., 2017, section 3.1; TF-Slim's `stack_blocks_dense` and
+ * torchvision's `replace_stride_with_dilation` agree in this). Parameters bear TF-Slim's names.
  */
 import { scope as named } from '../tensor/graph.js';
 import { add, relu } from '../tensor/ops/elementwise.js';
 import { maxPool } from '../tensor/ops/pool.js';
+import { type BackboneBuilder, stagedBackbone } from './design.js';
 import { type Built, convUnit, type Layer, sequence } from './layers.js';
-import type { Scope } from './parameter.js';
+import { type BatchNormSettings, RELEASED_BATCH_NORM, type Scope } from './parameter.js';
 
 export type Unit = 'bottleneck' | 'basic';
+
+/**
+ * The two families of ResNet weights that are handed around. Their parameters have the same shapes, and they are different
+ * networks:
+ * - `tf-slim`: a block strides in its last unit, batch norm has epsilon 1e-3 as SegSort trains it; the released SegSort.
+ * - `torchvision`: a block strides in its first unit, epsilon 1e-5.
+ *
+ * In both it is the 3x3 convolution of a bottleneck that strides, or the first convolution of a basic unit.
+ */
+export type ResNetVariant = 'tf-slim' | 'torchvision';
 
 export interface BlockSpec {
   readonly units: number;
   /** Channels of the unit's inner convolutions; a bottleneck gives four times as many. */
   readonly filters: number;
-  /** Stride of the block's last unit. */
+  /** Stride of the block's last unit (TF-Slim) or first unit (torchvision). */
   readonly stride: number;
 }
 
 export interface ResNetSpec {
   /** Root of the parameter names, such as `resnet_v1_101`. */
   readonly name: string;
+  readonly variant: ResNetVariant;
   readonly unit: Unit;
   readonly stem: { readonly filters: number; readonly kernel: number; readonly stride: number; readonly pool: boolean };
   readonly blocks: readonly BlockSpec[];
   /** Input pixels per feature: strides beyond this turn into dilation. */
   readonly outputStride: number;
-  /** Decay of the running statistics; a run of a few hundred steps needs less than the reference's 0.9997. */
-  readonly decay?: number;
-}
-
-/** The features of a ResNet, and those of its stem for heads that refine at a higher resolution. */
-export interface ResNet {
-  readonly stem: Built;
-  /** From the stem's output to the features. */
-  readonly body: Built;
+  /** Default: the variant's. A run of a few hundred steps needs a lower decay than the released 0.9997. */
+  readonly batchNorm?: Partial<BatchNormSettings>;
 }
 
 const STEM = { filters: 64, kernel: 7, stride: 2, pool: true } as const;
 const FILTERS = [64, 128, 256, 512] as const;
-const STRIDES = [2, 2, 2, 1] as const;
+const VARIANTS = {
+  'tf-slim': { strides: [2, 2, 2, 1], batchNorm: RELEASED_BATCH_NORM },
+  /** PyTorch's `momentum` of 0.1 is a decay of 0.9. */
+  torchvision: { strides: [1, 2, 2, 2], batchNorm: { decay: 0.9, epsilon: 1e-5 } },
+} as const;
 
-function standard(name: string, unit: Unit, units: readonly number[], outputStride: number): ResNetSpec {
-  const blocks = units.map((count, i) => ({ units: count, filters: FILTERS[i]!, stride: STRIDES[i]! }));
-  return { name, unit, stem: STEM, blocks, outputStride };
+function standard(unit: Unit, units: readonly number[], depth: number) {
+  return (outputStride = 8, variant: ResNetVariant = 'tf-slim'): ResNetSpec => {
+    const { strides } = VARIANTS[variant];
+    const blocks = units.map((count, i) => ({ units: count, filters: FILTERS[i]!, stride: strides[i]! }));
+    // Different roots, so that a checkpoint of one variant is not mistaken for one of the other.
+    const name = variant === 'tf-slim' ? `resnet_v1_${depth}` : `resnet${depth}`;
+    return { name, variant, unit, stem: STEM, blocks, outputStride };
+  };
 }
 
-/** The standard networks, at output stride 8 by default. */
-export const resnet18 = (outputStride = 8) => standard('resnet_v1_18', 'basic', [2, 2, 2, 2], outputStride);
-export const resnet50 = (outputStride = 8) => standard('resnet_v1_50', 'bottleneck', [3, 4, 6, 3], outputStride);
-export const resnet101 = (outputStride = 8) => standard('resnet_v1_101', 'bottleneck', [3, 4, 23, 3], outputStride);
+/** The standard networks, at output stride 8 and as TF-Slim has them by default. */
+export const resnet18 = standard('basic', [2, 2, 2, 2], 18);
+export const resnet50 = standard('bottleneck', [3, 4, 6, 3], 50);
+export const resnet101 = standard('bottleneck', [3, 4, 23, 3], 101);
 
-/**
- * Builds the features of a ResNet: [N, H, W, 3] to [N, ceil(H/s), ceil(W/s), channels] with s the output stride. `scope`
- * is the network's root, whose path is the spec's name.
- */
-export function buildResNet(scope: Scope, spec: ResNetSpec): ResNet {
-  const { stem, decay } = spec;
-  const { filters, kernel } = stem;
-  const first = convUnit(scope.child('conv1'), 3, { channels: filters, kernel, stride: stem.stride, decay });
-  const parts: Built[] = [];
-  if (stem.pool) parts.push(stemPool(scope, stem.filters));
-  let channels = stem.filters;
-  let stride = stem.stride * (stem.pool ? 2 : 1);
-  if (stride > spec.outputStride)
-    throw new Error(
-      `${spec.name}: the stem alone has stride ${stride}, more than the output stride ${spec.outputStride}`,
-    );
-  let dilation = 1;
-  for (const [b, block] of spec.blocks.entries()) {
-    for (let u = 0; u < block.units; u++) {
-      const wanted = u === block.units - 1 ? block.stride : 1;
-      // TF-Slim's `stack_blocks_dense`: the unit that would stride keeps its own rate, those behind it are dilated.
-      const dilate = stride * wanted > spec.outputStride;
-      const unitScope = scope.child(`block${b + 1}/unit_${u + 1}/${spec.unit}_v1`);
-      const part = residualUnit(unitScope, channels, spec.unit, block.filters, dilate ? 1 : wanted, dilation, decay);
-      parts.push(part);
-      channels = part.channels;
-      if (dilate) dilation *= wanted;
-      else stride *= wanted;
+/** The backbone of a spec: images [N,H,W,3] to [N,ceil(H/s),ceil(W/s),channels] with s the output stride. */
+export const resNet =
+  (spec: ResNetSpec): BackboneBuilder =>
+  (root) => {
+    const batchNorm = { ...VARIANTS[spec.variant].batchNorm, ...spec.batchNorm };
+    const scope = root.child(spec.name).with({ batchNorm });
+    const { filters, kernel, pool } = spec.stem;
+    const stem = convUnit(scope.child('conv1'), 3, { channels: filters, kernel, stride: spec.stem.stride });
+    const stages = [{ ...stem, stride: spec.stem.stride }];
+    let stride = spec.stem.stride * (pool ? 2 : 1);
+    if (pool) stages.push({ ...stemPool(scope, filters), stride });
+    let channels = filters;
+    let dilation = 1;
+    for (const [b, block] of spec.blocks.entries()) {
+      const strided = spec.variant === 'tf-slim' ? block.units - 1 : 0;
+      for (let u = 0; u < block.units; u++) {
+        const wanted = u === strided ? block.stride : 1;
+        const dilate = stride * wanted > spec.outputStride;
+        const unitScope = scope.child(`block${b + 1}/unit_${u + 1}/${spec.unit}_v1`);
+        const unit = residualUnit(unitScope, channels, {
+          unit: spec.unit,
+          filters: block.filters,
+          stride: dilate ? 1 : wanted,
+          dilation,
+        });
+        if (dilate) dilation *= wanted;
+        else stride *= wanted;
+        stages.push({ ...unit, stride });
+        channels = unit.channels;
+      }
     }
-  }
-  if (stride !== spec.outputStride)
-    throw new Error(
-      `${spec.name}: its strides give ${stride} in all, less than the output stride ${spec.outputStride}`,
-    );
-  return { stem: first, body: sequence(parts) };
-}
+    const { name, variant, outputStride } = spec;
+    return stagedBackbone({ name, family: 'resnet-v1', variant, batchNorm, outputStride }, stages);
+  };
 
 function stemPool(scope: Scope, channels: number): Built {
   const layer: Layer = (x) =>
     named(`${scope.path}/pool1`, () => maxPool(x, { size: 3, stride: 2, padding: [1, 1, 1, 1] }));
   return { layer, channels };
+}
+
+export interface ResidualUnitOptions {
+  readonly unit: Unit;
+  readonly filters: number;
+  readonly stride: number;
+  readonly dilation: number;
 }
 
 /**
@@ -101,14 +121,10 @@ function stemPool(scope: Scope, channels: number): Built {
 export function residualUnit(
   scope: Scope,
   inputChannels: number,
-  unit: Unit,
-  filters: number,
-  stride: number,
-  dilation: number,
-  decay?: number,
+  { unit, filters, stride, dilation }: ResidualUnitOptions,
 ): Built {
   const channels = unit === 'bottleneck' ? 4 * filters : filters;
-  const shortcut = shortcutOf(scope, inputChannels, channels, stride, decay);
+  const shortcut = shortcutOf(scope, inputChannels, channels, stride);
   const inner =
     unit === 'bottleneck'
       ? [
@@ -122,7 +138,7 @@ export function residualUnit(
         ];
   const convs: Built[] = [];
   for (const [i, options] of inner.entries())
-    convs.push(convUnit(scope.child(`conv${i + 1}`), convs[i - 1]?.channels ?? inputChannels, { ...options, decay }));
+    convs.push(convUnit(scope.child(`conv${i + 1}`), convs[i - 1]?.channels ?? inputChannels, options));
   const body = sequence(convs);
   const layer: Layer = (x, pass) => {
     const skipped = shortcut(x, pass);
@@ -133,9 +149,9 @@ export function residualUnit(
 }
 
 /** Identity where shapes agree, every stride-th pixel where only the size differs, else a 1x1 convolution. */
-function shortcutOf(scope: Scope, inputChannels: number, channels: number, stride: number, decay?: number): Layer {
+function shortcutOf(scope: Scope, inputChannels: number, channels: number, stride: number): Layer {
   if (inputChannels !== channels)
-    return convUnit(scope.child('shortcut'), inputChannels, { channels, kernel: 1, stride, relu: false, decay }).layer;
+    return convUnit(scope.child('shortcut'), inputChannels, { channels, kernel: 1, stride, relu: false }).layer;
   if (stride === 1) return (x) => x;
   return (x) => named(`${scope.path}/shortcut`, () => maxPool(x, { size: 1, stride, padding: [0, 0, 0, 0] }));
 }

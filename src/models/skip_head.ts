@@ -1,13 +1,12 @@
 /**
- * A light head for small images: pooled context, upsampled to the stem's resolution and joined with the stem's features, as
+ * A light head for small images: pooled context, upsampled to an early level's resolution and joined with its features, as
  * encoder-decoder networks do (U-Net, Ronneberger et al. 2015; DeepLabv3+, Chen et al. 2018).
  */
-import { scope as named, type Tensor } from '../tensor/graph.js';
+import { scope as named } from '../tensor/graph.js';
 import { concat } from '../tensor/ops/layout.js';
-import { avgPool } from '../tensor/ops/pool.js';
-import { resizeBilinear } from '../tensor/ops/resize.js';
-import { convUnit, HEAD_DECAY, type Pass } from './layers.js';
-import type { Scope } from './parameter.js';
+import { featuresOf, type HeadBuilder, levelAt, upsampleTo } from './design.js';
+import { convUnit } from './layers.js';
+import { gridPool, leastCommonMultiple } from './pspnet.js';
 
 export interface SkipHeadSpec {
   /** Side of each pooled grid; the feature map must divide by each. */
@@ -16,51 +15,45 @@ export interface SkipHeadSpec {
   readonly context: number;
   /** Channels of the 1x1 convolution over features and context. */
   readonly filters: number;
-  /** Decay of the running statistics. Default: the reference's 0.99. */
-  readonly decay?: number;
+  /** Input pixels for one of the output: the last level of the backbone with this stride is joined. Default 2. */
+  readonly stride?: number;
 }
 
-/** Features [N,h,w,C] and the stem's [N,H,W,S] to [N,H,W,outputs]. */
-export type SkipHead = (features: Tensor, stem: Tensor, pass: Pass) => Tensor;
-
-export function buildSkipHead(
-  scope: Scope,
-  channels: { readonly features: number; readonly stem: number },
-  outputs: number,
-  spec: SkipHeadSpec,
-): SkipHead {
-  const block5 = scope.child('block5');
-  const { decay = HEAD_DECAY } = spec;
-  const branches = spec.bins.map((bin) => ({
-    bin,
-    conv: convUnit(block5.child(`pool${bin}/conv1`), channels.features, { channels: spec.context, kernel: 1, decay }),
-  }));
-  const joined = channels.features + spec.bins.length * spec.context;
-  const fuse = convUnit(block5.child('fuse'), joined, { channels: spec.filters, kernel: 1, decay });
-  // Normalised like any other layer: embeddings that are centred from the start spread over the sphere.
-  const output = convUnit(block5.child('embedding'), spec.filters + channels.stem, {
-    channels: outputs,
-    kernel: 1,
-    relu: false,
-    decay,
-  });
-  const upsample = (x: Tensor, like: Tensor) =>
-    resizeBilinear(x, [like.shape[1]!, like.shape[2]!], { convention: 'half-pixel' });
-  return (features, stem, pass) => {
-    const [, height, width] = features.shape as [number, number, number, number];
-    const context = branches.map(({ bin, conv }) => {
-      const size: [number, number] = [height / bin, width / bin];
-      const cells = named(`${block5.path}/pool${bin}`, () =>
-        avgPool(features, { size, stride: size, padding: [0, 0, 0, 0] }),
-      );
-      const branch = conv.layer(cells, pass);
-      return named(`${block5.path}/pool${bin}`, () => upsample(branch, features));
+export const skipHead =
+  ({ bins, context, filters, stride = 2 }: SkipHeadSpec): HeadBuilder =>
+  (scope, backbone, outputs) => {
+    const block5 = scope.child('block5');
+    const { channels } = featuresOf(backbone);
+    const level = levelAt(backbone, stride);
+    const branches = bins.map((bin) => ({
+      bin,
+      conv: convUnit(block5.child(`pool${bin}/conv1`), channels, { channels: context, kernel: 1 }),
+    }));
+    const fuse = convUnit(block5.child('fuse'), channels + bins.length * context, { channels: filters, kernel: 1 });
+    // Normalised like any other layer: embeddings that are centred from the start spread over the sphere.
+    const output = convUnit(block5.child('embedding'), filters + level.channels, {
+      channels: outputs,
+      kernel: 1,
+      relu: false,
     });
-    const fused = fuse.layer(
-      named(`${block5.path}/context`, () => concat([...context, features], 3)),
-      pass,
-    );
-    const skipped = named(`${block5.path}/skip`, () => concat([upsample(fused, stem), stem], 3));
-    return output.layer(skipped, pass);
+    return {
+      name: 'skip',
+      outputStride: stride,
+      multiple: leastCommonMultiple(bins),
+      layer(levels, pass) {
+        const features = levels.at(-1)!;
+        const early = levels[level.index]!;
+        const pooled = branches.map(({ bin, conv }) => {
+          const cells = named(`${block5.path}/pool${bin}`, () => gridPool(features, bin));
+          const branch = conv.layer(cells, pass);
+          return named(`${block5.path}/pool${bin}`, () => upsampleTo(branch, features));
+        });
+        const fused = fuse.layer(
+          named(`${block5.path}/context`, () => concat([...pooled, features], 3)),
+          pass,
+        );
+        const skipped = named(`${block5.path}/skip`, () => concat([upsampleTo(fused, early), early], 3));
+        return output.layer(skipped, pass);
+      },
+    };
   };
-}

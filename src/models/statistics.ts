@@ -6,8 +6,12 @@ import type { FlatGroup } from '../tensor/resident.js';
 import type { Pass } from './layers.js';
 import type { Parameter } from './parameter.js';
 
-/** Appends the update to the step being traced. Each group holds the statistics of one decay. */
+/**
+ * Appends the update to the step being traced. Each group holds the statistics of one decay. A pass that normalised by the
+ * running statistics leaves them as they are (the release's `use_global_status`).
+ */
 export function updateStatistics(groups: Iterable<FlatGroup>, pass: Pass): void {
+  if (!pass.batchStatistics) return;
   for (const group of groups) {
     const entries = group.entries as readonly Parameter[];
     const batch = entries.map((entry): Tensor => {

@@ -86,7 +86,9 @@ export class Segmenter implements Disposable {
     this.options = options;
     this.#runtime = runtime;
     this.#network = network;
-    this.#groups = [...allocateParameters(runtime, network.parameters, () => 'all', options.seed ?? 0).values()];
+    this.#groups = allocateParameters(runtime, network.parameters, () => ({}), options.seed ?? 0).map(
+      ({ group }) => group,
+    );
     this.#extract = runtime.compile(
       (canvas, placement, sizes) => this.#traceExtraction(canvas, placement, sizes),
       'prototype extraction',

@@ -4,7 +4,7 @@ import { polyRate, Sgd, type SgdGroup } from '../autograd/sgd.js';
 import { restoreCheckpoint, serializeCheckpoint } from '../models/checkpoint.js';
 import { Pass } from '../models/layers.js';
 import type { Network } from '../models/network.js';
-import { allocateParameters } from '../models/parameter.js';
+import { allocateParameters, type Parameter, type Part } from '../models/parameter.js';
 import { updateStatistics } from '../models/statistics.js';
 import { assign, type ResidentLike, type Tensor } from '../tensor/graph.js';
 import { maximum, minimum, neg, toFloat } from '../tensor/ops/elementwise.js';
@@ -77,6 +77,15 @@ export interface SubmittedStep {
   read(): Promise<TrainingMetrics>;
 }
 
+/** What an update treats alike: statistics of one decay, or trained parameters of one learning rate and weight decay. */
+type UpdateKey =
+  | { readonly role: 'statistic'; readonly decay: number }
+  | { readonly part: Part; readonly role: 'weights' | 'others' };
+
+function updateKey({ role, part, decay }: Parameter): UpdateKey {
+  return role === 'statistic' ? { role, decay } : { part, role: role === 'weights' ? role : 'others' };
+}
+
 export class Trainer implements Disposable {
   readonly options: TrainerOptions;
   readonly #runtime: Runtime;
@@ -94,23 +103,19 @@ export class Trainer implements Disposable {
     this.options = options;
     this.#runtime = runtime;
     this.#network = network;
-    const groupOf = (parameter: (typeof network.parameters)[number]) => {
-      if (!parameter.trainable) return `statistics ${parameter.decay}`;
-      return `${network.isHead(parameter) ? 'head' : 'backbone'} ${parameter.role === 'weights' ? 'weights' : 'others'}`;
-    };
-    const groups = allocateParameters(runtime, network.parameters, groupOf, options.seed);
+    const groups = allocateParameters(runtime, network.parameters, updateKey, options.seed);
     const trained: SgdGroup[] = [];
     const statistics: FlatGroup[] = [];
-    for (const [name, parameters] of groups) {
-      if (name.startsWith('statistics')) statistics.push(parameters);
+    for (const { key, group } of groups) {
+      if (key.role === 'statistic') statistics.push(group);
       else
         trained.push({
-          parameters,
-          rateFactor: name.startsWith('head') ? options.headRateFactor : 1,
-          weightDecay: name.endsWith('weights') ? options.weightDecay : 0,
+          parameters: group,
+          rateFactor: key.part === 'head' ? options.headRateFactor : 1,
+          weightDecay: key.role === 'weights' ? options.weightDecay : 0,
         });
     }
-    this.#groups = [...groups.values()];
+    this.#groups = groups.map(({ group }) => group);
     this.#statistics = statistics;
     this.#sgd = new Sgd(runtime, trained, options.momentum);
     const rows = options.batch * options.capacity;

@@ -1,8 +1,9 @@
 /** The networks as they are declared and planned; what they compute is compared with PyTorch in `goldens.test.ts`. */
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/grad.js';
+import type { BackboneName } from '../../src/models/designs.js';
 import { Pass } from '../../src/models/layers.js';
-import { type Backbone, buildNetwork } from '../../src/models/network.js';
+import { buildNetwork } from '../../src/models/network.js';
 import type { AdapterFacts } from '../../src/tensor/op.js';
 import { square } from '../../src/tensor/ops/elementwise.js';
 import { mean } from '../../src/tensor/ops/reduce.js';
@@ -22,7 +23,7 @@ const adapter: AdapterFacts = {
   },
 };
 
-function counted(backbone: Backbone, part: (name: string) => boolean): number {
+function counted(backbone: BackboneName, part: (name: string) => boolean): number {
   const { parameters } = buildNetwork({ backbone, outputs: 32 });
   return parameters
     .filter((parameter) => parameter.trainable && part(parameter.name))
@@ -55,7 +56,7 @@ describe('the networks', () => {
     const network = buildNetwork({ backbone: 'resnet101', outputs: 32 });
     expect(network.featureSize(336, 480)).toEqual([42, 60]);
     expect(() => network.featureSize(330, 330)).toThrow(
-      'an input of 330x330 does not fit: with bins of 1, 2, 3, 6 at output stride 8, both sides must be multiples of 48',
+      'resnet_v1_101: an input of 330x330 does not fit: at output stride 8 the head psp wants feature maps with sides that are multiples of 6, so both sides of the input must be multiples of 48',
     );
   });
 
