@@ -1,7 +1,6 @@
-/** Memory banks across steps, and the scores of a segmentation. */
+/** Memory banks across steps. */
 import { describe, expect, it } from 'vitest';
 import { MemoryBanks } from '../../src/segsort/memory_banks.js';
-import { ConfusionMatrix } from '../../src/segsort/metrics.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { traceStep } from '../../src/tensor/trace.js';
 import { hostTensor } from '../../src/tensor/types.js';
@@ -64,53 +63,5 @@ describe('MemoryBanks', () => {
         ],
       );
     expect(trace).toThrow('[4,2] has 8 elements, [3,2] 6');
-  });
-});
-
-describe('ConfusionMatrix', () => {
-  it('scores the pixels that count', () => {
-    const matrix = new ConfusionMatrix(4);
-    matrix.add([0, 0, 0, 1, 1, 255, 2, 0], [0, 0, 1, 1, 0, 3, -1, 0]);
-    const { iou, meanIou, pixelAccuracy, pixels } = matrix.score();
-    // Class 2 is missed; class 3 is neither there nor predicted where it counts.
-    expect(iou).toEqual([3 / 5, 1 / 3, 0, null]);
-    expect(meanIou).toBeCloseTo((3 / 5 + 1 / 3) / 3, 12);
-    expect(pixelAccuracy).toBeCloseTo(4 / 7, 12);
-    expect(pixels).toBe(7);
-  });
-
-  it('counts a class that is only predicted as wrong', () => {
-    const matrix = new ConfusionMatrix(3);
-    matrix.add([0, 0], [0, 2]);
-    expect(matrix.score().iou).toEqual([1 / 2, null, 0]);
-  });
-
-  it('knows what answering one label scores', () => {
-    const matrix = new ConfusionMatrix(3);
-    matrix.add([0, 0, 0, 1, 255], [1, 1, 1, 1, 1]);
-    expect(matrix.commonestClassScore()).toEqual({
-      label: 0,
-      iou: [3 / 4, 0, null],
-      meanIou: 3 / 8,
-      pixelAccuracy: 3 / 4,
-      pixels: 4,
-    });
-    expect(matrix.constantScore(2).meanIou).toBe(0);
-  });
-
-  it('has no score without pixels', () => {
-    expect(new ConfusionMatrix(2).score()).toEqual({
-      iou: [null, null],
-      meanIou: null,
-      pixelAccuracy: null,
-      pixels: 0,
-    });
-  });
-
-  it('refuses labels that are none', () => {
-    const matrix = new ConfusionMatrix(3);
-    expect(() => matrix.add([0, 7], [0, 0])).toThrow('pixel 1 has the label 7, with 3 classes');
-    expect(() => matrix.add([0], [3])).toThrow('pixel 0 was given the label 3');
-    expect(() => matrix.add([0, 1], [0])).toThrow('2 true labels and 1 predictions');
   });
 });
