@@ -2,8 +2,8 @@
 import type { Dataset } from '../data/dataset.js';
 import { IGNORE_LABEL } from '../data/image.js';
 import { type Batch, Loader } from '../data/loader.js';
-import { buildNetwork } from '../models/network.js';
 import { ConfusionMatrix, type SegmentationScore } from '../evaluation/confusion.js';
+import { buildNetwork } from '../models/network.js';
 import { PrototypeTable } from '../segsort/prototype_table.js';
 import { type SegmentedImage, Segmenter } from '../segsort/segmenter.js';
 import type { RunConfig } from './config.js';
