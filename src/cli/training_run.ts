@@ -2,7 +2,7 @@
 import { IGNORE_LABEL } from '../data/image.js';
 import { Loader } from '../data/loader.js';
 import { buildNetwork } from '../models/network.js';
-import { parseSafetensors } from '../models/safetensors.js';
+import { parseSafetensors } from '../checkpoints/safetensors.js';
 import { type SubmittedStep, Trainer, type TrainerOptions, type TrainingMetrics } from '../segsort/trainer.js';
 import type { RunConfig } from './config.js';
 import { openList } from './data_folder.js';

@@ -1,14 +1,11 @@
 /** Checkpoints: every resident of a run by name, as safetensors, with what a run needs to go on in the metadata. */
+import { fromHostTensor, toHostTensor } from '../checkpoints/host_tensors.js';
+import { parseSafetensors } from '../checkpoints/safetensors.js';
+import { serializeSafetensors } from '../checkpoints/safetensors_writer.js';
+import type { StoredTensor } from '../checkpoints/tensor_file.js';
 import type { Resident } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
 import { sameShape, showShape } from '../tensor/types.js';
-import {
-  fromHostTensor,
-  parseSafetensors,
-  type SafetensorsTensor,
-  serializeSafetensors,
-  toHostTensor,
-} from './safetensors.js';
 
 export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
@@ -20,7 +17,7 @@ export async function serializeCheckpoint(
   residents: readonly Resident[],
   metadata: Readonly<Record<string, string>>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const tensors = new Map<string, SafetensorsTensor>();
+  const tensors = new Map<string, StoredTensor>();
   for (const resident of residents) {
     if (tensors.has(resident.name)) throw new CheckpointError(`two values are named ${resident.name}`);
     tensors.set(resident.name, fromHostTensor(await runtime.read(resident)));

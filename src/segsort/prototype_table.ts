@@ -1,10 +1,7 @@
 /** The prototypes of many images on the host: what retrieval searches, and what is known of where each came from. */
-import {
-  parseSafetensors,
-  SafetensorsError,
-  type SafetensorsTensor,
-  serializeSafetensors,
-} from '../models/safetensors.js';
+import { parseSafetensors } from '../checkpoints/safetensors.js';
+import { serializeSafetensors } from '../checkpoints/safetensors_writer.js';
+import { CheckpointFormatError, type StoredTensor } from '../checkpoints/tensor_file.js';
 import { type Shape, sameShape, showShape } from '../tensor/types.js';
 
 /** A range of pixels: rows top to bottom, columns left to right, the last two exclusive. */
@@ -139,7 +136,7 @@ export class PrototypeTable {
   serialize(metadata: Readonly<Record<string, string>> = {}): Uint8Array<ArrayBuffer> {
     const images = [...new Set(this.#entries.map(({ image }) => image))];
     const indexOf = new Map(images.map((image, index) => [image, index]));
-    const integers = (shape: Shape, values: number[]): SafetensorsTensor => ({
+    const integers = (shape: Shape, values: number[]): StoredTensor => ({
       dtype: 'I32',
       shape,
       data: Int32Array.from(values),
@@ -179,7 +176,7 @@ export class PrototypeTable {
    * Reads what `serialize` wrote; its metadata comes along.
    *
    * @param file name for messages
-   * @throws SafetensorsError naming the file and the tensor that is missing or of the wrong shape
+   * @throws CheckpointFormatError naming the file and the tensor that is missing or of the wrong shape
    */
   static parse(
     bytes: Uint8Array<ArrayBuffer>,
@@ -189,11 +186,12 @@ export class PrototypeTable {
     const size = tensors.get('labels')?.shape[0] ?? 0;
     const read = (name: string, dtype: string, shape: Shape) => {
       const tensor = tensors.get(name);
-      if (!tensor) throw new SafetensorsError(file, name, 'is missing; is this a table of prototypes?');
+      if (!tensor)
+        throw new CheckpointFormatError(file, { tensor: name }, 'is missing; is this a table of prototypes?');
       if (tensor.dtype !== dtype || !sameShape(tensor.shape, shape))
-        throw new SafetensorsError(
+        throw new CheckpointFormatError(
           file,
-          name,
+          { tensor: name },
           `is ${tensor.dtype} ${showShape(tensor.shape)}, expected ${dtype} ${showShape(shape)}`,
         );
       return tensor.data as Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
@@ -209,9 +207,9 @@ export class PrototypeTable {
     for (let row = 0; row < size; row++) {
       const name = names[image[row]!];
       if (name === undefined)
-        throw new SafetensorsError(
+        throw new CheckpointFormatError(
           file,
-          'image',
+          { tensor: 'image' },
           `row ${row} is of image ${image[row]}, there are ${names.length} names`,
         );
       const [top, left, bottom, right] = boxes.subarray(row * 4, row * 4 + 4) as unknown as [
@@ -235,6 +233,10 @@ export class PrototypeTable {
 function imageNames(text: string | undefined, file: string): string[] {
   const names: unknown = text === undefined ? null : JSON.parse(text);
   if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
-    throw new SafetensorsError(file, null, 'its metadata has no list of image names; is this a table of prototypes?');
+    throw new CheckpointFormatError(
+      file,
+      {},
+      'its metadata has no list of image names; is this a table of prototypes?',
+    );
   return names;
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { writeDigitScenes } from '../../src/data/digits.node.js';
-import { parseSafetensors } from '../../src/models/safetensors.js';
+import { parseSafetensors } from '../../src/checkpoints/safetensors.js';
 
 const cli = join(inject('root'), 'dist', 'cli.js');
 const KERNELS = ['matmul', 'conv2d', 'conv2dInputGrad', 'conv2dFilterGrad'].map((op) => `${op}:naive`).join();

@@ -13,7 +13,7 @@ import type { Session } from '../../src/cli/session.js';
 import { trainRun } from '../../src/cli/training_run.js';
 import { decodeLabels, encodePalettePng, encodePng } from '../../src/data/codecs.js';
 import { decodePng } from '../../src/data/png.js';
-import { parseSafetensors } from '../../src/models/safetensors.js';
+import { parseSafetensors } from '../../src/checkpoints/safetensors.js';
 import { Random } from '../../src/tensor/random.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { testGpu } from '../support/gpu.js';

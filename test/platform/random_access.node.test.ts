@@ -26,9 +26,9 @@ describe('openFile', () => {
   });
 
   it('says what is missing, what is no file, and what ends too early', async () => {
-    const failure = async (body: () => Promise<unknown>): Promise<FileError> => {
-      const error = await body().catch((caught) => caught);
-      expect(error).toBeInstanceOf(FileError);
+    const failure = async (body: () => Promise<unknown>) => {
+      const error: unknown = await body().catch((caught: unknown) => caught);
+      if (!(error instanceof FileError)) throw new Error('no FileError', { cause: error });
       return error;
     };
     const none = join(folder, 'none.bin');
@@ -44,10 +44,11 @@ describe('openFile', () => {
     expect((await failure(() => file.read(2, 6))).message).toContain('it was cut to 4 bytes while open');
   });
 
-  it('cannot be read after it was closed', async () => {
+  it('can be closed twice, and not be read after that', async () => {
     const path = join(folder, 'closed.bin');
     await writeFile(path, new Uint8Array(4));
     const file = await openFile(path);
+    await file[Symbol.asyncDispose]();
     await file[Symbol.asyncDispose]();
     await expect(file.read(0, 4)).rejects.toBeInstanceOf(FileError);
   });

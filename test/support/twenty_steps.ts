@@ -1,6 +1,6 @@
 /** Twenty training steps from a fixed seed, and what they leave: for comparing runs bit for bit. */
 import { buildNetwork } from '../../src/models/network.js';
-import { parseSafetensors } from '../../src/models/safetensors.js';
+import { parseSafetensors } from '../../src/checkpoints/safetensors.js';
 import { Trainer, type TrainerOptions } from '../../src/segsort/trainer.js';
 import type { Runtime } from '../../src/tensor/runtime.js';
 import { sceneBatch } from './scenes.js';

@@ -1,13 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import {
-  fromHostTensor,
-  parseSafetensors,
-  SafetensorsError,
-  type SafetensorsTensor,
-  serializeSafetensors,
-  toHostTensor,
-} from '../../src/models/safetensors.js';
+import { fromHostTensor, toHostTensor } from '../../src/checkpoints/host_tensors.js';
+import { openSafetensors, parseSafetensors } from '../../src/checkpoints/safetensors.js';
+import { serializeSafetensors, streamSafetensors } from '../../src/checkpoints/safetensors_writer.js';
+import { CheckpointFormatError, type StoredTensor } from '../../src/checkpoints/tensor_file.js';
+import { memoryFile } from '../../src/platform/files.js';
 import { hostTensor } from '../../src/tensor/types.js';
+import { countingFile } from '../support/counting_file.js';
 import { dataAvailable, readData } from '../support/files.js';
 
 function file(header: unknown, data = 0): Uint8Array<ArrayBuffer> {
@@ -18,17 +16,21 @@ function file(header: unknown, data = 0): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-function failure(bytes: Uint8Array<ArrayBuffer>): SafetensorsError {
+/** The error of parsing, which is also that of opening. */
+async function failure(bytes: Uint8Array<ArrayBuffer>): Promise<CheckpointFormatError> {
+  const name = 'run/model.safetensors';
+  const opening: unknown = await openSafetensors(memoryFile(bytes, name)).catch((error: unknown) => error);
   try {
-    parseSafetensors(bytes, 'run/model.safetensors');
+    parseSafetensors(bytes, name);
   } catch (error) {
-    expect(error).toBeInstanceOf(SafetensorsError);
-    return error as SafetensorsError;
+    if (!(error instanceof CheckpointFormatError)) throw error;
+    expect(opening).toEqual(error);
+    return error;
   }
   throw new Error('was accepted');
 }
 
-const tensors: [string, SafetensorsTensor][] = [
+const tensors: [string, StoredTensor][] = [
   ['step', { dtype: 'U32', shape: [], data: Uint32Array.of(4_000_000_000) }],
   ['conv1/weights', { dtype: 'F32', shape: [2, 1, 3], data: Float32Array.of(1, -0, Number.NaN, 1e-45, 3, 4) }],
   ['bytes', { dtype: 'U8', shape: [3], data: Uint8Array.of(1, 2, 3) }],
@@ -43,7 +45,7 @@ describe('round trip', () => {
     const parsed = parseSafetensors(bytes, 'a');
     expect(parsed.metadata).toEqual({ format: 'segsort', step: '12' });
     expect([...parsed.tensors].sort()).toEqual([...tensors].sort());
-    const bits = (t: SafetensorsTensor) => [...new Uint8Array(t.data.buffer, t.data.byteOffset, t.data.byteLength)];
+    const bits = (t: StoredTensor) => [...new Uint8Array(t.data.buffer, t.data.byteOffset, t.data.byteLength)];
     for (const [name, tensor] of tensors) expect(bits(parsed.tensors.get(name)!)).toEqual(bits(tensor));
   });
 
@@ -75,12 +77,67 @@ describe('round trip', () => {
   });
 
   it('refuses to write what does not fit', () => {
-    const write = (name: string, tensor: SafetensorsTensor) => serializeSafetensors([[name, tensor]]);
+    const write = (name: string, tensor: StoredTensor) => serializeSafetensors([[name, tensor]]);
     const data = new Float32Array(3);
     expect(() => write('w', { dtype: 'F32', shape: [2, 2], data })).toThrow('tensor w: Float32Array of 3 elements');
     expect(() => write('w', { dtype: 'I32', shape: [3], data })).toThrow('does not hold I32 [3]');
     expect(() => write('__metadata__', { dtype: 'F32', shape: [3], data })).toThrow('reserved');
     expect(() => serializeSafetensors([tensors[0]!, tensors[1]!, tensors[0]!])).toThrow('tensor step');
+  });
+});
+
+describe('a file opened', () => {
+  const bytes = serializeSafetensors(tensors, { step: '12' });
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+
+  it('is read tensor by tensor, each once', async () => {
+    const { file, counts } = countingFile(memoryFile(bytes, 'a.safetensors'));
+    await using opened = await openSafetensors(file);
+    expect(counts.bytes).toBe(8 + length);
+    expect(opened).toMatchObject({ format: 'safetensors', file: 'a.safetensors', metadata: { step: '12' } });
+    const entry = { name: 'conv1/weights', dtype: 'F32', storedAs: 'F32', shape: [2, 1, 3], bytes: 24 };
+    expect(opened.entries.get('conv1/weights')).toMatchObject(entry);
+    const read: [string, StoredTensor][] = [];
+    for (const name of opened.entries.keys()) read.push([name, await opened.read(name)]);
+    expect(read.sort()).toEqual([...tensors].sort());
+    expect(counts.bytes).toBe(bytes.length);
+  });
+
+  it('says which tensor it does not have', async () => {
+    await using opened = await openSafetensors(memoryFile(bytes, 'a.safetensors'));
+    await expect(opened.read('toString')).rejects.toThrow(
+      'a.safetensors: tensor toString: is not in this file, which has 6 tensors',
+    );
+  });
+});
+
+describe('streaming', () => {
+  const heads = tensors.map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const);
+  const held = new Map(tensors);
+
+  it('gives the bytes of the file, and holds one tensor at a time', async () => {
+    const asked: string[] = [];
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
+    const read = async (name: string) => {
+      // The piece before has been taken.
+      expect(pieces).toHaveLength(asked.length + 1);
+      asked.push(name);
+      return held.get(name)!;
+    };
+    for await (const piece of streamSafetensors(heads, read, { a: 'b' })) pieces.push(piece);
+    expect(asked).toHaveLength(tensors.length);
+    expect(new Uint8Array(await new Blob(pieces).arrayBuffer())).toEqual(serializeSafetensors(tensors, { a: 'b' }));
+  });
+
+  it('refuses what does not fit its head', async () => {
+    const drain = async (tensor: StoredTensor) => {
+      for await (const _ of streamSafetensors([['w', { dtype: 'F32', shape: [2] }]], async () => tensor));
+    };
+    const data = new Float32Array(3);
+    await expect(drain({ dtype: 'F32', shape: [3], data })).rejects.toThrow(
+      'tensor w: F32 [3] was read, F32 [2] was announced',
+    );
+    await expect(drain({ dtype: 'F32', shape: [2], data })).rejects.toThrow('Float32Array of 3 elements does not hold');
   });
 });
 
@@ -97,7 +154,7 @@ describe('conversion', () => {
   });
 
   it('makes i32 of other integers, where they fit', () => {
-    const i64 = (value: bigint): SafetensorsTensor => ({ dtype: 'I64', shape: [2], data: BigInt64Array.of(1n, value) });
+    const i64 = (value: bigint): StoredTensor => ({ dtype: 'I64', shape: [2], data: BigInt64Array.of(1n, value) });
     expect(toHostTensor(i64(-(2n ** 31n)), 'a', 't')).toEqual(hostTensor([2], [1, -(2 ** 31)], 'i32'));
     for (const value of [2n ** 31n, 2n ** 32n + 1n, -(2n ** 62n)])
       expect(() => toHostTensor(i64(value), 'a.safetensors', 't')).toThrow(
@@ -108,11 +165,13 @@ describe('conversion', () => {
 });
 
 describe('a damaged file', () => {
-  it('is named when truncated, wherever it ends', () => {
+  it('is named when truncated, wherever it ends', async () => {
     const bytes = serializeSafetensors(tensors, { a: 'b' });
     for (let kept = 0; kept < bytes.length; kept++)
-      expect(failure(bytes.slice(0, kept)).message, `${kept} bytes`).toMatch(/^run\/model\.safetensors: .*truncated/);
-    const last = failure(bytes.slice(0, -1));
+      expect((await failure(bytes.slice(0, kept))).message, `${kept} bytes`).toMatch(
+        new RegExp(`^run/model.safetensors: at byte ${kept}: .*truncated`),
+      );
+    const last = await failure(bytes.slice(0, -1));
     expect(last.tensor).toBe('bytes');
     expect(last.message).toContain('tensor bytes: truncated: its data ends at byte');
   });
@@ -139,12 +198,12 @@ describe('a damaged file', () => {
       'overlapping data',
       file({ a: entry(0, 4), b: entry(2, 6) }, 6),
       'b',
-      'begins at byte 2, inside the data before it',
+      'begins at byte 2 of the data, inside the data before it',
     ],
-    ['a gap', file({ a: entry(0, 4), b: entry(5, 9) }, 9), 'b', 'begins at byte 5, after a gap'],
+    ['a gap', file({ a: entry(0, 4), b: entry(5, 9) }, 9), 'b', 'begins at byte 5 of the data, after a gap'],
     ['bytes after the end', file({ a: entry(0, 4) }, 6), null, 'has 2 bytes after the data of its last tensor'],
-  ])('with %s is refused', (_, bytes, tensor, message) => {
-    const error = failure(bytes as Uint8Array<ArrayBuffer>);
+  ])('with %s is refused', async (_, bytes, tensor, message) => {
+    const error = await failure(bytes as Uint8Array<ArrayBuffer>);
     expect(error.message).toMatch(/^run\/model\.safetensors: /);
     expect(error.message).toContain(message);
     expect(error.tensor).toBe(tensor);
@@ -156,7 +215,7 @@ describe.skipIf(!dataAvailable)('files written by the format’s own library (sk
     const path = `checkpoints/safetensors/dtype_${name}.safetensors`;
     const { tensors, metadata } = parseSafetensors(await readData(path), path);
     expect(metadata).toEqual({ test: 'a' });
-    const [[key, tensor]] = [...tensors] as [[string, SafetensorsTensor]];
+    const [[key, tensor]] = [...tensors] as [[string, StoredTensor]];
     expect(key).toBe(name.slice(3));
     expect(tensor.shape).toEqual([6]);
     const overall = 'checkpoints/safetensors/overall.safetensors';
