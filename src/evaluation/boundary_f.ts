@@ -33,14 +33,19 @@ export interface BoundaryFResult {
 
 /** Contour pixels of one class, and how many of them the other map's contour comes near to. */
 interface ContourMatch {
-  readonly truth: number;
-  readonly matchedTruth: number;
-  readonly predicted: number;
-  readonly matchedPredicted: number;
+  truth: number;
+  matchedTruth: number;
+  predicted: number;
+  matchedPredicted: number;
+}
+
+/** A map with 1 in `edge` where a pixel belongs to the contour of its label. */
+interface Contours extends LabelMap {
+  readonly edge: Uint8Array<ArrayBuffer>;
 }
 
 /** Harmonic mean of precision and recall; null if there is no contour on either side. */
-export function fMeasure({ truth, matchedTruth, predicted, matchedPredicted }: ContourMatch): number | null {
+function fMeasure({ truth, matchedTruth, predicted, matchedPredicted }: Readonly<ContourMatch>): number | null {
   if (truth === 0 && predicted === 0) return null;
   if (matchedTruth === 0 || matchedPredicted === 0) return 0;
   const precision = matchedPredicted / predicted;
@@ -80,31 +85,30 @@ export class BoundaryF {
     const reach = this.tolerance ** 2 * (truth.width ** 2 + truth.height ** 2);
     const labelled = Uint8Array.from(truth.data, (label) => Number(label !== this.ignore));
     const fill = distancesTo(labelled, truth);
-    const filled = Int32Array.from(fill.nearest, (site) => (site < 0 ? -1 : truth.data[site]!));
-    const trueEdges = edges({ ...truth, data: filled });
-    const predictedEdges = edges(predicted);
-    for (const [i, squared] of fill.squared.entries()) if (squared > reach) trueEdges[i] = 0;
+    const data = Int32Array.from(fill.nearest, (site) => (site < 0 ? -1 : truth.data[site]!));
+    const real: Contours = { ...truth, data, edge: edges({ ...truth, data }) };
+    for (const [i, squared] of fill.squared.entries()) if (squared > reach) real.edge[i] = 0;
+    const found: Contours = { ...predicted, edge: edges(predicted) };
 
-    const own = Array.from({ length: this.classes }, (_, label) => {
-      const trueContour = contour(filled, trueEdges, label);
-      const predictedContour = contour(predicted.data, predictedEdges, label);
-      if (!trueContour && !predictedContour) return null;
-      const toTruth = trueContour && distancesTo(trueContour, truth).squared;
-      const toPredicted = predictedContour && distancesTo(predictedContour, truth).squared;
-      const match = { truth: 0, matchedTruth: 0, predicted: 0, matchedPredicted: 0 };
-      for (let i = 0; i < labelled.length; i++) {
-        if (trueContour?.[i]) {
-          match.truth++;
-          if (toPredicted && toPredicted[i]! <= reach) match.matchedTruth++;
-        }
-        if (predictedContour?.[i]) {
-          const matched = toTruth !== null && toTruth[i]! <= reach;
-          if (matched || labelled[i]) match.predicted++;
-          if (matched) match.matchedPredicted++;
-        }
-      }
-      return fMeasure(match);
+    const disc = discOf(reach);
+    const matches = Array.from({ length: this.classes }, (): ContourMatch => {
+      return { truth: 0, matchedTruth: 0, predicted: 0, matchedPredicted: 0 };
     });
+    for (let i = 0; i < labelled.length; i++) {
+      const match = real.edge[i] ? matches[data[i]!] : undefined;
+      if (match) {
+        match.truth++;
+        if (comesNear(found, i, data[i]!, disc)) match.matchedTruth++;
+      }
+      const label = predicted.data[i]!;
+      const answer = found.edge[i] ? matches[label] : undefined;
+      if (answer) {
+        const matched = comesNear(real, i, label, disc);
+        if (matched || labelled[i]) answer.predicted++;
+        if (matched) answer.matchedPredicted++;
+      }
+    }
+    const own = matches.map(fMeasure);
     for (const [label, value] of own.entries())
       if (value !== null) {
         this.#sums[label]! += value;
@@ -154,14 +158,31 @@ export class BoundaryF {
   }
 }
 
-/** 1 on the pixels of a label that lie on an edge; null if there are none. */
-function contour(labels: ArrayLike<number>, edge: Uint8Array, label: number): Uint8Array<ArrayBuffer> | null {
-  const mask = new Uint8Array(edge.length);
-  let pixels = 0;
-  for (let i = 0; i < mask.length; i++)
-    if (edge[i] && labels[i] === label) {
-      mask[i] = 1;
-      pixels++;
-    }
-  return pixels > 0 ? mask : null;
+/** Steps to the pixels of a disc, nearest first. */
+interface Disc {
+  readonly x: Int32Array;
+  readonly y: Int32Array;
+}
+
+function discOf(squaredRadius: number): Disc {
+  const radius = Math.floor(Math.sqrt(squaredRadius));
+  const steps: [number, number][] = [];
+  for (let y = -radius; y <= radius; y++)
+    for (let x = -radius; x <= radius; x++) if (x * x + y * y <= squaredRadius) steps.push([x, y]);
+  steps.sort(([ax, ay], [bx, by]) => ax * ax + ay * ay - bx * bx - by * by);
+  return { x: Int32Array.from(steps, ([x]) => x), y: Int32Array.from(steps, ([, y]) => y) };
+}
+
+/** Whether a contour pixel of the label lies in the disc around pixel `i`. */
+function comesNear({ width, height, data, edge }: Contours, i: number, label: number, disc: Disc): boolean {
+  const column = i % width;
+  const row = (i - column) / width;
+  for (let step = 0; step < disc.x.length; step++) {
+    const x = column + disc.x[step]!;
+    const y = row + disc.y[step]!;
+    if (x < 0 || y < 0 || x >= width || y >= height) continue;
+    const j = y * width + x;
+    if (edge[j] && data[j] === label) return true;
+  }
+  return false;
 }
