@@ -80,12 +80,21 @@ export function splitSum(length: number, workgroups: number, wanted: number) {
   return { chunk, chunks: Math.ceil(length / chunk) };
 }
 
-/** Adds `parts` results of `size` elements that a split sum left in `partials`. */
-export function sumPartials(size: number, parts: number, partials: BufferRef, total: BufferRef): Dispatch {
+/**
+ * Adds `parts` results of `size` elements that a split sum left in `partials`: all of them, or every `group` neighbouring
+ * ones, where there are so many that the sums should be summed by another dispatch.
+ */
+export function sumPartials(
+  size: number,
+  parts: number,
+  partials: BufferRef,
+  total: BufferRef,
+  group: number = parts,
+): Dispatch {
   return {
     source: sumPartialsSource,
-    uniforms: { size, parts },
+    uniforms: { size, parts, group },
     buffers: [partials, total],
-    workgroups: linearGrid(size, 64),
+    workgroups: linearGrid(Math.ceil(parts / group) * size, 64),
   };
 }
