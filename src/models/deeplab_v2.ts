@@ -18,7 +18,7 @@ export const deeplabV2Head =
         kernel: 3,
         dilation,
         norm: false,
-        relu: false,
+        activation: 'none',
       }),
     );
     return {

@@ -8,7 +8,7 @@ export const fcnHead = (): HeadBuilder => (scope, backbone, outputs) => {
     channels: outputs,
     kernel: 1,
     norm: false,
-    relu: false,
+    activation: 'none',
   });
   return {
     name: 'fcn',

@@ -1,9 +1,16 @@
 /** Layers: functions from tensor to tensor that declared their parameters when they were made. */
-import { scope as named, type Tensor } from '../tensor/graph.js';
+import { scope as named, type Tensor, type TensorLike } from '../tensor/graph.js';
 import { batchNorm, moments } from '../tensor/ops/batch_norm.js';
 import { conv2d } from '../tensor/ops/conv.js';
-import { add, relu } from '../tensor/ops/elementwise.js';
+import { depthwiseConv2d } from '../tensor/ops/depthwise.js';
+import { add, relu, relu6 } from '../tensor/ops/elementwise.js';
 import { heUniform, type Parameter, type Scope } from './parameter.js';
+
+/** Weights and biases of a convolution that has its batch norm folded into it. */
+export interface FoldedConvolution {
+  readonly weights: TensorLike;
+  readonly biases: TensorLike;
+}
 
 /** How a network is run, and what the run leaves behind. */
 export class Pass {
@@ -11,9 +18,15 @@ export class Pass {
   readonly batchStatistics: boolean;
   /** Batch statistics seen in this pass, for updating the running ones. */
   readonly observed = new Map<Parameter, Tensor>();
+  /** What takes the place of these weights and the batch norm behind them (see `foldBatchNorm`). */
+  readonly folded: ReadonlyMap<Parameter, FoldedConvolution>;
 
-  constructor(options: { readonly batchStatistics: boolean }) {
+  constructor(options: {
+    readonly batchStatistics: boolean;
+    readonly folded?: ReadonlyMap<Parameter, FoldedConvolution>;
+  }) {
     this.batchStatistics = options.batchStatistics;
+    this.folded = options.folded ?? new Map();
   }
 }
 
@@ -25,36 +38,60 @@ export interface Built {
   readonly channels: number;
 }
 
-export interface ConvUnitOptions {
-  readonly channels: number;
+const ACTIVATIONS = { relu, relu6, none: (x: Tensor) => x } as const;
+
+interface UnitOptions {
   readonly kernel: number;
   readonly stride?: number;
   readonly dilation?: number;
   /** Default true: batch norm behind the convolution, and no bias. */
   readonly norm?: boolean;
-  /** Default true. */
-  readonly relu?: boolean;
+  /** Default `relu`. */
+  readonly activation?: keyof typeof ACTIVATIONS;
 }
 
-/**
- * Convolution, then batch norm or a bias, then ReLU. Output size is ceil(input / stride): padding is (kernel - 1) *
- * dilation in all, the smaller half first, as TF-Slim pads strided convolutions (`conv2d_same`).
- */
+export interface ConvUnitOptions extends UnitOptions {
+  readonly channels: number;
+}
+
+/** Convolution, then batch norm or a bias, then the activation. Output size is ceil(input / stride). */
 export function convUnit(scope: Scope, inputChannels: number, options: ConvUnitOptions): Built {
-  const { channels, kernel, stride = 1, dilation = 1, norm = true } = options;
+  const { channels, kernel } = options;
   const fanIn = kernel * kernel * inputChannels;
   const weights = scope.declare('weights', [kernel, kernel, inputChannels, channels], 'weights', heUniform(fanIn));
+  return unit(scope, weights, channels, conv2d, options);
+}
+
+/** Like `convUnit` with a depthwise convolution: one filter a channel. */
+export function depthwiseUnit(scope: Scope, channels: number, options: UnitOptions): Built {
+  const { kernel } = options;
+  const fanIn = kernel * kernel;
+  const weights = scope.declare('depthwise_weights', [kernel, kernel, channels, 1], 'weights', heUniform(fanIn));
+  return unit(scope, weights, channels, depthwiseConv2d, options);
+}
+
+function unit(
+  scope: Scope,
+  weights: Parameter,
+  channels: number,
+  convolve: typeof conv2d,
+  { kernel, stride = 1, dilation = 1, norm = true, activation = 'relu' }: UnitOptions,
+): Built {
   const biases = norm ? null : scope.declare('biases', [channels], 'biases', { constant: 0 });
   const normalize = norm ? batchNormUnit(scope.child('BatchNorm'), weights, channels) : null;
+  // As TF-Slim pads strided convolutions (`conv2d_same`) and PyTorch those with odd kernels: both sides alike.
   const pad = (kernel - 1) * dilation;
   const begin = Math.floor(pad / 2);
   const end = pad - begin;
+  const geometry = { stride, dilation, padding: [begin, end, begin, end] } as const;
   const layer: Layer = (x, pass) =>
     named(scope.path, () => {
-      let y = conv2d(x, weights, { stride, dilation, padding: [begin, end, begin, end] });
-      if (normalize) y = normalize(y, pass);
+      const folded = pass.folded.get(weights);
+      let y = convolve(x, folded?.weights ?? weights, geometry);
+      if (folded) y = add(y, folded.biases);
+      else if (normalize) y = normalize(y, pass);
       if (biases) y = add(y, biases);
-      return (options.relu ?? true) ? relu(y) : y;
+      return ACTIVATIONS[activation](y);
     });
   return { layer, channels };
 }

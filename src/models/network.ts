@@ -1,14 +1,11 @@
 /** Whole networks: a backbone and a head, from images to one vector a feature. */
 import type { Tensor } from '../tensor/graph.js';
 import type { BackboneDescription, Design } from './design.js';
-import { type BackboneName, designOf, type HeadName } from './designs.js';
+import { type DesignSpec, designOf } from './designs.js';
 import type { Pass } from './layers.js';
 import { type NormalizedConvolution, type Parameter, Scope } from './parameter.js';
 
-export interface NetworkSpec {
-  readonly backbone: BackboneName;
-  /** Default: the one the backbone comes with (see `defaultHead`). */
-  readonly head?: HeadName;
+export interface NetworkSpec extends DesignSpec {
   /** Output channels: the embedding's dimensions, or classes. */
   readonly outputs: number;
 }
@@ -28,7 +25,7 @@ export interface Network extends NetworkDescription {
   readonly spec: { readonly outputs: number };
   /** Of backbone and head (`part`), in order of declaration. */
   readonly parameters: readonly Parameter[];
-  /** The convolutions with batch norm behind them (see `FoldedNetwork`). */
+  /** The convolutions with batch norm behind them (see `foldBatchNorm`). */
   readonly normalized: readonly NormalizedConvolution[];
   /** Height and width of the output. Throws for sizes that are not multiples of `inputMultiple`. */
   featureSize(height: number, width: number): [number, number];
@@ -37,7 +34,7 @@ export interface Network extends NetworkDescription {
 }
 
 /** The decay of the running statistics in the released heads: they learn at a higher rate, and change faster. */
-const HEAD_DECAY = 0.99;
+export const HEAD_DECAY = 0.99;
 
 /** A network by the names of its parts. */
 export function buildNetwork(spec: NetworkSpec): Network {
@@ -56,7 +53,7 @@ export function assembleNetwork({ outputs }: { readonly outputs: number }, desig
   const featureSize = (height: number, width: number): [number, number] => {
     if (height % inputMultiple !== 0 || width % inputMultiple !== 0)
       throw new Error(
-        `${name}: an input of ${height}x${width} does not fit: at output stride ${outputStride} the head ${head.name} wants feature maps with sides that are multiples of ${head.multiple}, so both sides of the input must be multiples of ${inputMultiple}`,
+        `${name}: an input of ${height}x${width} does not fit: both sides must be multiples of ${inputMultiple} (the output stride ${outputStride}, times ${head.multiple} for the head ${head.name})`,
       );
     return [height / head.outputStride, width / head.outputStride];
   };

@@ -80,6 +80,9 @@ interface ScopeSettings {
 /** The released settings: TF-Slim's ResNet as SegSort trains it. */
 export const RELEASED_BATCH_NORM: BatchNormSettings = { decay: 0.9997, epsilon: 1e-3 };
 
+/** PyTorch's defaults, which torchvision's networks have; its `momentum` of 0.1 is a decay of 0.9. */
+export const TORCHVISION_BATCH_NORM: BatchNormSettings = { decay: 0.9, epsilon: 1e-5 };
+
 /**
  * Where a layer declares its parameters: a path such as `resnet_v1_101/block1/unit_1`, the part of the network it is in,
  * the settings of its batch norm, and the lists its declarations go to. A network's root has the path ''.

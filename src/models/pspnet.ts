@@ -35,7 +35,7 @@ export const pspHead =
       channels: outputs,
       kernel: 1,
       norm: false,
-      relu: false,
+      activation: 'none',
     });
     return {
       name: 'psp',

@@ -7,8 +7,8 @@ import { scope as named } from '../tensor/graph.js';
 import { add, relu } from '../tensor/ops/elementwise.js';
 import { maxPool } from '../tensor/ops/pool.js';
 import { type BackboneBuilder, stagedBackbone } from './design.js';
-import { type Built, convUnit, type Layer, sequence } from './layers.js';
-import { type BatchNormSettings, RELEASED_BATCH_NORM, type Scope } from './parameter.js';
+import { type Built, type ConvUnitOptions, convUnit, type Layer, sequence } from './layers.js';
+import { type BatchNormSettings, RELEASED_BATCH_NORM, type Scope, TORCHVISION_BATCH_NORM } from './parameter.js';
 
 export type Unit = 'bottleneck' | 'basic';
 
@@ -47,8 +47,7 @@ const STEM = { filters: 64, kernel: 7, stride: 2, pool: true } as const;
 const FILTERS = [64, 128, 256, 512] as const;
 const VARIANTS = {
   'tf-slim': { strides: [2, 2, 2, 1], batchNorm: RELEASED_BATCH_NORM },
-  /** PyTorch's `momentum` of 0.1 is a decay of 0.9. */
-  torchvision: { strides: [1, 2, 2, 2], batchNorm: { decay: 0.9, epsilon: 1e-5 } },
+  torchvision: { strides: [1, 2, 2, 2], batchNorm: TORCHVISION_BATCH_NORM },
 } as const;
 
 function standard(unit: Unit, units: readonly number[], depth: number) {
@@ -125,16 +124,16 @@ export function residualUnit(
 ): Built {
   const channels = unit === 'bottleneck' ? 4 * filters : filters;
   const shortcut = shortcutOf(scope, inputChannels, channels, stride);
-  const inner =
+  const inner: readonly ConvUnitOptions[] =
     unit === 'bottleneck'
       ? [
           { channels: filters, kernel: 1 },
           { channels: filters, kernel: 3, stride, dilation },
-          { channels, kernel: 1, relu: false },
+          { channels, kernel: 1, activation: 'none' },
         ]
       : [
           { channels: filters, kernel: 3, stride, dilation },
-          { channels, kernel: 3, dilation, relu: false },
+          { channels, kernel: 3, dilation, activation: 'none' },
         ];
   const convs: Built[] = [];
   for (const [i, options] of inner.entries())
@@ -151,7 +150,7 @@ export function residualUnit(
 /** Identity where shapes agree, every stride-th pixel where only the size differs, else a 1x1 convolution. */
 function shortcutOf(scope: Scope, inputChannels: number, channels: number, stride: number): Layer {
   if (inputChannels !== channels)
-    return convUnit(scope.child('shortcut'), inputChannels, { channels, kernel: 1, stride, relu: false }).layer;
+    return convUnit(scope.child('shortcut'), inputChannels, { channels, kernel: 1, stride, activation: 'none' }).layer;
   if (stride === 1) return (x) => x;
   return (x) => named(`${scope.path}/shortcut`, () => maxPool(x, { size: 1, stride, padding: [0, 0, 0, 0] }));
 }

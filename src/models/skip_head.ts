@@ -34,7 +34,7 @@ export const skipHead =
     const output = convUnit(block5.child('embedding'), filters + level.channels, {
       channels: outputs,
       kernel: 1,
-      relu: false,
+      activation: 'none',
     });
     return {
       name: 'skip',
