@@ -39,7 +39,8 @@ export function decodeIds(bytes: Uint8Array, file: string): IdImage {
   return decodeIdPng(requirePng(bytes, file, 'ids'), file);
 }
 
-function requirePng(bytes: Uint8Array, file: string, what: string): Uint8Array {
+/** The bytes, where they are those of a PNG. `what` it should hold is for the message. */
+export function requirePng(bytes: Uint8Array, file: string, what: string): Uint8Array {
   if (isPng(bytes)) return bytes;
   if (isJpeg(bytes))
     throw new DataError(file, `is a JPEG, whose compression changes ${what}; save them as grey or palette PNG`);

@@ -17,6 +17,13 @@ export interface ImageSize {
   readonly height: number;
 }
 
+export interface SamplePaths {
+  readonly image: string;
+  readonly label: string | null;
+  readonly instances: string | null;
+  readonly regions: string | null;
+}
+
 export interface DatasetOptions {
   /** What the values of label and instance files mean. Default: classes, and instances as VOC numbers them. */
   readonly reading?: LabelReading;
@@ -47,6 +54,10 @@ export class Dataset {
     return new Dataset(source, parseList(text, listFile), options);
   }
 
+  get reading(): LabelReading {
+    return this.options.reading ?? PLAIN_LABELS;
+  }
+
   get length(): number {
     return this.list.entries.length;
   }
@@ -74,17 +85,33 @@ export class Dataset {
   /** Reads a sample's files without decoding them. */
   async readFiles(index: number): Promise<SampleFiles> {
     const entry = this.#entry(index);
-    const { reading = PLAIN_LABELS, regions } = this.options;
+    const paths = this.pathsOf(index);
     const read = async (file: string, role: string) => ({ file, bytes: await this.#read(file, entry, role) });
-    const readIf = async (file: string | null | undefined, role: string): Promise<NamedFile | null> =>
-      file == null ? null : read(file, role);
-    const [image, label, instances, regionMask] = await Promise.all([
-      read(entry.image, 'image'),
-      readIf(entry.label, 'label'),
-      readIf(entry.instances, 'instance map'),
-      readIf(regions && regionPath(regions, entry, this.list.file), 'region mask of the image'),
+    const readIf = async (file: string | null, role: string): Promise<NamedFile | null> =>
+      file === null ? null : read(file, role);
+    const [image, label, instances, regions] = await Promise.all([
+      read(paths.image, 'image'),
+      readIf(paths.label, 'label'),
+      readIf(paths.instances, 'instance map'),
+      readIf(paths.regions, 'region mask of the image'),
     ]);
-    return { image, label, instances, regions: regionMask, reading };
+    return { image, label, instances, regions, reading: this.reading };
+  }
+
+  /**
+   * Paths of a sample's files, relative to the root; null for those that there are not.
+   *
+   * @throws DataError where the rule for region masks does not fit the sample
+   */
+  pathsOf(index: number): SamplePaths {
+    const entry = this.#entry(index);
+    const { regions } = this.options;
+    return {
+      image: entry.image,
+      label: entry.label,
+      instances: entry.instances ?? null,
+      regions: regions ? regionPath(regions, entry, this.list.file) : null,
+    };
   }
 
   /** Size of an image, from its header alone. */

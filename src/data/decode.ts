@@ -31,16 +31,17 @@ export interface PackedImage {
 
 /** @throws DataError where a file is broken, holds what it may not, or differs from the image in size */
 export function decodeSample(files: SampleFiles): PackedImage {
-  const image = decodeImage(files.image.bytes, files.image.file);
-  const { width, height, data } = image;
-  const labels = files.label && decodeClasses(files.label, files.reading, { width, height, file: files.image.file });
+  const { width, height, data } = decodeImage(files.image.bytes, files.image.file);
+  const frame: Frame = { width, height, file: files.image.file };
+  const classed = files.reading.labels === 'classes' ? files.label : null;
+  const labels = classed && decodeClasses(classed, files.reading, frame);
   const pixels = new Uint32Array(width * height);
   for (let pixel = 0; pixel < pixels.length; pixel++) {
     const label = labels ? labels[pixel]! : IGNORE_LABEL;
     const at = pixel * 3;
     pixels[pixel] = data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16) | (label << 24);
   }
-  return { width, height, pixels, ids: packIds(files, { width, height, file: files.image.file }) };
+  return { width, height, pixels, ids: packIds(files, frame) };
 }
 
 /** An image that a map has to fit. */

@@ -2,19 +2,24 @@
 import { type StartWorker, startModuleWorker, type WorkerHandle } from '../platform/workers.js';
 import { decodeSample, type NamedFile, type PackedImage, type SampleFiles } from './decode.js';
 import { DataError, messageOf } from './errors.js';
+import { type Inspection, type InspectionRules, inspectSample } from './inspect.js';
 
 export interface Decoder extends AsyncDisposable {
   /** Decodes a sample. The bytes of its files are given away. */
   decode(files: SampleFiles): Promise<PackedImage>;
+  /** Looks a sample over. The bytes of its files are given away. */
+  inspect(files: SampleFiles, rules: InspectionRules): Promise<Inspection>;
 }
 
 interface DecodeRequest {
   readonly id: number;
   readonly files: SampleFiles;
+  /** Looks the sample over by these rules, instead of decoding it. */
+  readonly rules: InspectionRules | null;
 }
 
 type DecodeReply =
-  | { readonly id: number; readonly image: PackedImage }
+  | { readonly id: number; readonly result: PackedImage | Inspection }
   | { readonly id: number; readonly error: { readonly file: string | null; readonly reason: string } };
 
 /** Starts the worker that lies beside the bundled library, as `decode_worker.js`. */
@@ -26,11 +31,15 @@ export const startDecodeWorker: StartWorker = (events) =>
   );
 
 /** What a worker does with a message. */
-export function answerDecodeRequest({ id, files }: DecodeRequest): { reply: DecodeReply; transfer: ArrayBuffer[] } {
+export function answerDecodeRequest({ id, files, rules }: DecodeRequest): {
+  reply: DecodeReply;
+  transfer: ArrayBuffer[];
+} {
   try {
-    const image = decodeSample(files);
-    const { pixels, ids } = image;
-    return { reply: { id, image }, transfer: ids ? [pixels.buffer, ids.buffer] : [pixels.buffer] };
+    if (rules) return { reply: { id, result: inspectSample(files, rules) }, transfer: [] };
+    const result = decodeSample(files);
+    const { pixels, ids } = result;
+    return { reply: { id, result }, transfer: ids ? [pixels.buffer, ids.buffer] : [pixels.buffer] };
   } catch (error) {
     const { file, reason } = error instanceof DataError ? error : { file: files.image.file, reason: messageOf(error) };
     return { reply: { id, error: { file, reason } }, transfer: [] };
@@ -41,13 +50,14 @@ export function answerDecodeRequest({ id, files }: DecodeRequest): { reply: Deco
 export function inlineDecoder(): Decoder {
   return {
     decode: async (files) => decodeSample(files),
+    inspect: async (files, rules) => inspectSample(files, rules),
     [Symbol.asyncDispose]: async () => {},
   };
 }
 
 interface PoolWorker {
   readonly handle: WorkerHandle;
-  readonly waiting: Map<number, { resolve(image: PackedImage): void; reject(error: Error): void }>;
+  readonly waiting: Map<number, { resolve(result: any): void; reject(error: Error): void }>;
 }
 
 /** Decodes on `count` workers; each sample goes to the one with the least to do. */
@@ -73,7 +83,7 @@ export async function workerDecoder(count: number, start: StartWorker = startDec
         const request = waiting.get(reply.id);
         waiting.delete(reply.id);
         if (waiting.size === 0) handle.keepAlive(false);
-        if ('image' in reply) request?.resolve(reply.image);
+        if ('result' in reply) request?.resolve(reply.result);
         else request?.reject(new DataError(reply.error.file, reply.error.reason));
       },
       failure: (error) => {
@@ -91,27 +101,30 @@ export async function workerDecoder(count: number, start: StartWorker = startDec
     throw failure;
   }
 
+  const ask = <R extends PackedImage | Inspection>(files: SampleFiles, rules: InspectionRules | null): Promise<R> => {
+    if (broken) return Promise.reject(broken);
+    const { handle, waiting } = workers.reduce((a, b) => (b.waiting.size < a.waiting.size ? b : a));
+    return new Promise<R>((resolve, reject) => {
+      const id = nextId++;
+      const own = {
+        image: ownFile(files.image),
+        label: files.label && ownFile(files.label),
+        instances: files.instances && ownFile(files.instances),
+        regions: files.regions && ownFile(files.regions),
+      };
+      waiting.set(id, { resolve, reject });
+      handle.keepAlive(true);
+      const request: DecodeRequest = { id, files: { ...files, ...own }, rules };
+      handle.post(
+        request,
+        Object.values(own).flatMap((file) => (file ? [file.bytes.buffer] : [])),
+      );
+    });
+  };
+
   return {
-    decode(files) {
-      if (broken) return Promise.reject(broken);
-      const { handle, waiting } = workers.reduce((a, b) => (b.waiting.size < a.waiting.size ? b : a));
-      return new Promise((resolve, reject) => {
-        const id = nextId++;
-        const own = {
-          image: ownFile(files.image),
-          label: files.label && ownFile(files.label),
-          instances: files.instances && ownFile(files.instances),
-          regions: files.regions && ownFile(files.regions),
-        };
-        waiting.set(id, { resolve, reject });
-        handle.keepAlive(true);
-        const request: DecodeRequest = { id, files: { ...files, ...own } };
-        handle.post(
-          request,
-          Object.values(own).flatMap((file) => (file ? [file.bytes.buffer] : [])),
-        );
-      });
-    },
+    decode: (files) => ask<PackedImage>(files, null),
+    inspect: (files, rules) => ask<Inspection>(files, rules),
     [Symbol.asyncDispose]: () => stop(new DataError(null, 'the decoder was disposed of')),
   };
 }

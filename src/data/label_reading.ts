@@ -24,10 +24,15 @@ export interface LabelReading {
    */
   readonly classes: Int16Array | null;
   readonly instances: InstanceEncoding;
+  /**
+   * What the second column of a list names: `classes`, label images; or `ucm2`, ultrametric contour maps at twice the
+   * size of the image (2h+1 by 2w+1, as gPb-owt-ucm writes them), so that the images have no labels.
+   */
+  readonly labels: 'classes' | 'ucm2';
 }
 
 /** Values are classes, 255 ignored, instances are numbered as VOC does. */
-export const PLAIN_LABELS: LabelReading = { classes: null, instances: 'index' };
+export const PLAIN_LABELS: LabelReading = { classes: null, instances: 'index', labels: 'classes' };
 
 /**
  * Classes of the values of a label file.

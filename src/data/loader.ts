@@ -195,7 +195,8 @@ export class Loader implements AsyncDisposable {
   }
 }
 
-function defaultWorkers(): number {
+/** Decoding threads where nothing else is asked for. */
+export function defaultWorkers(): number {
   if (runsFromSource) return 0;
   const threads = globalThis.navigator?.hardwareConcurrency ?? 2;
   return Math.max(1, Math.min(4, threads - 1));

@@ -46,6 +46,17 @@ export function decodePng(bytes: Uint8Array, file: string): RgbImage {
  * @throws DataError naming the file where it is broken, or holds colours instead of indices
  */
 export function decodeLabelPng(bytes: Uint8Array, file: string): LabelImage {
+  return decodeLabelsAndPalette(bytes, file).labels;
+}
+
+/** Colours of a palette by index, `[r, g, b]` or `[r, g, b, a]`. */
+export type PngPalette = readonly (readonly number[])[];
+
+/** A label image as `decodeLabelPng` reads it, with the colours of its palette; null where it is grey. */
+export function decodeLabelsAndPalette(
+  bytes: Uint8Array,
+  file: string,
+): { labels: LabelImage; palette: PngPalette | null } {
   const { png, header } = decodeIndices(
     bytes,
     file,
@@ -56,7 +67,8 @@ export function decodeLabelPng(bytes: Uint8Array, file: string): LabelImage {
       file,
       `has ${header.depth}-bit labels; save them as 8-bit grey PNG (classes 0 to 254, 255 to ignore)`,
     );
-  return { width: png.width, height: png.height, data: samplesOf(png, header).samples as Uint8Array };
+  const labels = { width: png.width, height: png.height, data: samplesOf(png, header).samples as Uint8Array };
+  return { labels, palette: header.colourType === PALETTE ? (png.palette ?? null) : null };
 }
 
 /**

@@ -116,7 +116,7 @@ describe('a loader with worker threads', () => {
         length: 1, list: { file: 'l', entries }, largestSize: async () => ({ width: 20, height: 30 }),
         readFiles: async () => ({
           image: { file: '0.jpg', bytes: await read('0.jpg') }, label: { file: '0.png', bytes: await read('0.png') },
-          instances: null, regions: null, reading: { classes: null, instances: 'index' },
+          instances: null, regions: null, reading: { classes: null, instances: 'index', labels: 'classes' },
         }),
       };
       const loader = await Loader.open(dataset, ${JSON.stringify(options)});

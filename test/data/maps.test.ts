@@ -32,7 +32,11 @@ const classes = (...known: number[]) => Int16Array.from({ length: 256 }, (_, val
 
 describe('label values', () => {
   it('become classes', async () => {
-    const reading = { classes: classes(255, 4, 3, -1, -1, -1, -1, 0, 1), instances: 'index' } as const;
+    const reading = {
+      classes: classes(255, 4, 3, -1, -1, -1, -1, 0, 1),
+      instances: 'index',
+      labels: 'classes',
+    } as const;
     reading.classes[255] = 255;
     const { pixels, ids } = await dataset('img/a.png segcls/a.png', { reading }).load(0);
     expect(labelsOf(pixels)).toEqual([255, 4, 3, 0, 1, 255]);
@@ -40,7 +44,7 @@ describe('label values', () => {
   });
 
   it('that no file may hold are named, with file and pixel', async () => {
-    const reading = { classes: classes(0, 1, 2, 3), instances: 'index' } as const;
+    const reading = { classes: classes(0, 1, 2, 3), instances: 'index', labels: 'classes' } as const;
     await expect(dataset('img/a.png segcls/a.png', { reading }).load(0)).rejects.toThrow(
       'segcls/a.png: holds 7 at row 1, column 0, which is neither a class nor ignored',
     );
@@ -48,12 +52,12 @@ describe('label values', () => {
 
   it('are those of the panoptic labels where the file has 16 bits', async () => {
     const list = 'img/a.png panoptic/a.png panoptic/a.png';
-    const reading = { classes: null, instances: 'panoptic' } as const;
+    const reading = { classes: null, instances: 'panoptic', labels: 'classes' } as const;
     const { pixels, ids } = await dataset(list, { reading }).load(0);
     expect(labelsOf(pixels)).toEqual([0, 1, 2, 7, 2, 255]);
     expect(halves(ids)[1]).toEqual([NO_ID, NO_ID, 513, 1793, 514, NO_ID]);
     await expect(dataset(list).load(0)).rejects.toThrow('panoptic/a.png: has 16-bit labels');
-    const wide = { classes: null, instances: 'cityscapes' } as const;
+    const wide = { classes: null, instances: 'cityscapes', labels: 'classes' } as const;
     await expect(dataset('img/a.png hed/a.png', { reading: wide }).load(0)).rejects.toThrow('class 256 is above 255');
   });
 });
