@@ -57,7 +57,7 @@ export async function tensorFlowV2(table: Table, header: TableValue): Promise<Te
       throw new CheckpointFormatError(
         data.name,
         place,
-        `truncated: it has ${size} bytes here, the file ${data.size} in all`,
+        `truncated: it takes ${size} bytes from here, and the file has ${data.size} in all`,
       );
     const bytes = await data.read(offset, size);
     const actual = maskedCrc32c(bytes);
