@@ -13,6 +13,7 @@ import type { BackboneName } from '../src/models/designs.js';
 import { buildNetwork } from '../src/models/network.js';
 import { writeFileAtomic } from '../src/platform/files.node.js';
 import { openGpu } from '../src/platform/gpu.js';
+import { segsortObjective } from '../src/segsort/objectives/segsort.js';
 import { segsortOps } from '../src/segsort/ops/index.js';
 import { Trainer, type TrainingBatch } from '../src/segsort/trainer.js';
 import { apply, type Tensor } from '../src/tensor/graph.js';
@@ -87,17 +88,13 @@ for (const size of facts.cpu ? [512] : [1024, 4096]) {
 
 const side = Number(crop);
 const images = Number(batch);
-using trainer = new Trainer(runtime, buildNetwork({ backbone: backbone as BackboneName, outputs: 32 }), {
+const objective = segsortObjective({
+  ...{ cells: [5, 5], kmeansIterations: 10, concentration: 10, numerator: 'nca', banks: 2, capacity: 96 },
+  ...{ classes: 21, ignore: 255 },
+});
+using trainer = new Trainer(runtime, buildNetwork({ backbone: backbone as BackboneName, outputs: 32 }), objective, {
   ...{ batch: images, crop: [side, side], steps: 1000, learningRate: 2e-3, warmup: 0, power: 0.9, momentum: 0.9 },
-  ...{
-    weightDecay: 5e-4,
-    headRateFactor: 10,
-    cells: [5, 5],
-    kmeansIterations: 10,
-    concentration: 10,
-    numerator: 'nca',
-  },
-  ...{ banks: 2, capacity: 96, classes: 21, ignore: 255, mean: [122.675, 116.669, 104.008], seed: 1 },
+  ...{ weightDecay: 5e-4, headRateFactor: 10, mean: [122.675, 116.669, 104.008], seed: 1 },
 });
 const random = new Random({ seed: 1, stream: 0 });
 const noise: TrainingBatch = {

@@ -1,4 +1,5 @@
 /** What `import ... from 'segsort-webgpu'` gives, the same in Node and in browsers. */
+export * from './autograd/accumulator.js';
 export * from './autograd/grad.js';
 export * from './autograd/sgd.js';
 export * from './checkpoints/host_tensors.js';
@@ -34,13 +35,22 @@ export * from './models/skip_head.js';
 export * from './models/statistics.js';
 export { type FileSource, fetchFiles, memoryFiles } from './platform/files.js';
 export * from './platform/gpu.js';
+export * from './segsort/affinity_loss.js';
 export * from './segsort/clustering.js';
+export * from './segsort/initialise.js';
+export * from './segsort/label_maps.js';
 export * from './segsort/loss.js';
 export * from './segsort/memory_banks.js';
+export * from './segsort/objectives/affinity.js';
+export * from './segsort/objectives/objective.js';
+export * from './segsort/objectives/segsort.js';
+export * from './segsort/objectives/softmax.js';
+export * from './segsort/objectives/unsupervised.js';
 export * from './segsort/prototype_table.js';
 export * from './segsort/prototypes.js';
 export * from './segsort/retrieval.js';
 export * from './segsort/segmenter.js';
+export * from './segsort/step_parts.js';
 export * from './segsort/trainer.js';
 export {
   apply,

@@ -4,10 +4,11 @@ import { add, mul, mulScalar, sub } from '../tensor/ops/elementwise.js';
 import { pack } from '../tensor/ops/pack.js';
 import { FlatGroup, Resident } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
+import { hostData, sizeOf } from '../tensor/types.js';
 
 export interface SgdGroup {
   readonly parameters: FlatGroup;
-  /** Factor on the learning rate, such as 10 for a fresh head. */
+  /** Factor on the learning rate, such as 10 for a fresh head; negative to ascend: to make the loss large. */
   readonly rateFactor: number;
   /** Factor of the L2 loss `weightDecay / 2 * |w|^2`, whose gradient is added to the loss's. */
   readonly weightDecay: number;
@@ -23,9 +24,11 @@ export const momentumName = (name: string): string => `${name}/Momentum`;
 export class Sgd implements Disposable {
   readonly groups: readonly SgdGroup[];
   readonly momentum: number;
+  readonly #runtime: Runtime;
   readonly #velocities: readonly FlatGroup[];
 
   constructor(runtime: Runtime, groups: readonly SgdGroup[], momentum: number) {
+    this.#runtime = runtime;
     this.groups = groups;
     this.momentum = momentum;
     this.#velocities = groups.map(({ parameters }) => {
@@ -38,7 +41,7 @@ export class Sgd implements Disposable {
     });
   }
 
-  /** The trained parameters, in the order in which `update` wants their gradients. */
+  /** The trained parameters, group by group. */
   get parameters(): Resident[] {
     return this.groups.flatMap(({ parameters }) => [...parameters.entries]);
   }
@@ -48,21 +51,37 @@ export class Sgd implements Disposable {
     return this.#velocities.flatMap(({ entries }) => [...entries]);
   }
 
-  /** Appends an update to the step being traced. `learningRate` is a scalar, so that a schedule needs no new plan. */
-  update(gradients: ReadonlyMap<ResidentLike, Tensor>, learningRate: TensorLike): void {
-    for (const [index, { parameters, rateFactor, weightDecay }] of this.groups.entries()) {
+  /** The gradients of each group's parameters as one flat tensor, in the groups' layouts. */
+  pack(gradients: ReadonlyMap<ResidentLike, Tensor>): Tensor[] {
+    return this.groups.map(({ parameters }) => {
       const ordered = parameters.entries.map((entry) => {
         const gradient = gradients.get(entry);
         if (!gradient) throw new Error(`sgd: no gradient for ${entry.name}`);
         return gradient;
       });
-      const packed = pack(ordered, parameters.layout);
-      const decayed = weightDecay > 0 ? add(packed, mulScalar(parameters.flat, weightDecay)) : packed;
+      return pack(ordered, parameters.layout);
+    });
+  }
+
+  /**
+   * Appends an update by packed gradients to the step being traced. `learningRate` is a scalar, so that a schedule needs
+   * no new plan.
+   */
+  update(packed: readonly Tensor[], learningRate: TensorLike): void {
+    for (const [index, { parameters, rateFactor, weightDecay }] of this.groups.entries()) {
+      const gradient = packed[index]!;
+      const decayed = weightDecay > 0 ? add(gradient, mulScalar(parameters.flat, weightDecay)) : gradient;
       const old = this.#velocities[index]!.flat;
       const velocity = add(mulScalar(old, this.momentum), decayed);
       assign(old, velocity);
       assign(parameters.flat, sub(parameters.flat, mul(velocity, mulScalar(learningRate, rateFactor))));
     }
+  }
+
+  /** Forgets the velocities, as at the start of a run. */
+  reset(): void {
+    for (const { flat } of this.#velocities)
+      this.#runtime.write(flat, { shape: flat.shape, dtype: 'f32', data: hostData('f32', sizeOf(flat.shape)) });
   }
 
   [Symbol.dispose](): void {

@@ -27,9 +27,8 @@ export class MetricsFile implements AsyncDisposable {
   }
 
   async append(step: number, metrics: TrainingMetrics): Promise<void> {
-    const { loss, learningRate, validPixels, segments } = metrics;
     const seconds = Math.round(this.seconds * 1000) / 1000;
-    await this.#file.appendFile(`${JSON.stringify({ step, loss, learningRate, validPixels, segments, seconds })}\n`);
+    await this.#file.appendFile(`${JSON.stringify({ step, ...metrics, seconds })}\n`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

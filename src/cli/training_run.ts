@@ -1,8 +1,11 @@
 /** Training with everything around it: batches, progress, metrics, checkpoints, Ctrl-C. `train` and `demo` share it. */
+
+import { parseSafetensors } from '../checkpoints/safetensors.js';
 import { IGNORE_LABEL } from '../data/image.js';
 import { Loader } from '../data/loader.js';
 import { buildNetwork } from '../models/network.js';
-import { parseSafetensors } from '../checkpoints/safetensors.js';
+import type { Objective } from '../segsort/objectives/objective.js';
+import { segsortObjective } from '../segsort/objectives/segsort.js';
 import { type SubmittedStep, Trainer, type TrainerOptions, type TrainingMetrics } from '../segsort/trainer.js';
 import type { RunConfig } from './config.js';
 import { openList } from './data_folder.js';
@@ -35,8 +38,12 @@ export interface TrainingSetup extends AsyncDisposable {
   readonly trainer: Trainer;
 }
 
-export function trainerOptions({ training, segments, data }: RunConfig): TrainerOptions {
-  return { ...training, ...segments, classes: data.classes.length, ignore: IGNORE_LABEL, mean: data.mean };
+export function trainerOptions({ training, data }: RunConfig): TrainerOptions {
+  return { ...training, mean: data.mean };
+}
+
+export function objectiveOf({ segments, data }: RunConfig): Objective {
+  return segsortObjective({ ...segments, classes: data.classes.length, ignore: IGNORE_LABEL });
 }
 
 export async function setUpTraining({ runtime }: Session, config: RunConfig): Promise<TrainingSetup> {
@@ -51,7 +58,7 @@ export async function setUpTraining({ runtime }: Session, config: RunConfig): Pr
   });
   try {
     const built = buildNetwork({ backbone: network.backbone, outputs: network.embedding });
-    const trainer = new Trainer(runtime, built, trainerOptions(config));
+    const trainer = new Trainer(runtime, built, objectiveOf(config), trainerOptions(config));
     return {
       loader,
       trainer,

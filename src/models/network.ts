@@ -1,5 +1,5 @@
 /** Whole networks: a backbone and a head, from images to one vector a feature. */
-import type { Tensor } from '../tensor/graph.js';
+import { scope, type Tensor } from '../tensor/graph.js';
 import type { BackboneDescription, Design } from './design.js';
 import { type DesignSpec, designOf } from './designs.js';
 import type { Pass } from './layers.js';
@@ -68,7 +68,8 @@ export function assembleNetwork({ outputs }: { readonly outputs: number }, desig
     featureSize,
     forward(images, pass) {
       featureSize(images.shape[1]!, images.shape[2]!);
-      return head.layer(backbone.forward(images, pass), pass);
+      const features = scope('backbone', () => backbone.forward(images, pass));
+      return scope('head', () => head.layer(features, pass));
     },
   };
 }

@@ -6,11 +6,11 @@
  */
 import { constant, scalar, scope, type Tensor, type TensorLike } from '../tensor/graph.js';
 import { OpError } from '../tensor/op.js';
-import { div, equal, greater, maximum, sub, where } from '../tensor/ops/elementwise.js';
+import { div, equal, greater, maximum, mul, mulScalar, sub, toFloat, toInt, where } from '../tensor/ops/elementwise.js';
 import { matmul } from '../tensor/ops/matmul.js';
 import { l2Normalize } from '../tensor/ops/normalize.js';
 import { sum } from '../tensor/ops/reduce.js';
-import { broadcastTo, reshape } from '../tensor/ops/shape.js';
+import { reshape } from '../tensor/ops/shape.js';
 import { showShape, sizeOf } from '../tensor/types.js';
 import { logAddExp, softplus } from './ops/log_add_exp.js';
 import { type LogTerms, ncaTerms } from './ops/nca.js';
@@ -77,8 +77,10 @@ export interface SegsortLossOptions extends NcaLossOptions {
 }
 
 export interface SegsortLossInputs {
-  /** f32 [N,P,D] or [N,h,w,D], of any length: it is normalised here. */
+  /** f32 [N,P,D] or [N,h,w,D], of any length: it is normalised here, unless `unit` says that it is. */
   readonly embedding: TensorLike;
+  /** True: the embedding is unit vectors, as `clusterImages` gives them. Default false. */
+  readonly unit?: boolean;
   /** i32 [N,P] or [N,h,w]. */
   readonly labels: TensorLike;
   /** i32 [N,P]: -1 where a pixel is not clustered. */
@@ -106,7 +108,7 @@ export interface SegsortLoss {
  */
 export function segsortLoss(inputs: SegsortLossInputs, options: SegsortLossOptions): SegsortLoss {
   return scope('segsortLoss', () => {
-    const { embedding, images, pixels, channels } = flatten('segsortLoss', inputs.embedding);
+    const { embedding, images, pixels, channels } = flatten('segsortLoss', inputs.embedding, inputs.unit);
     const labels = pixelMap('segsortLoss', 'labels', inputs.labels, images, pixels);
     const clusters = pixelMap('segsortLoss', 'clusters', inputs.clusters, images, pixels);
     const { concentration, numerator, capacity } = options;
@@ -139,11 +141,13 @@ export function segsortLoss(inputs: SegsortLossInputs, options: SegsortLossOptio
 }
 
 export interface UnsupervisedLossOptions extends Pick<NcaLossOptions, 'concentration'> {
-  /** Region ids are 0 to regions - 1. */
+  /** Region ids are 0 to regions - 1; pixels of any other don't count. */
   readonly regions: number;
   /** Most regions an image may have. Default: `regions`. */
   readonly capacity?: number;
 }
+
+const REGION_RADIX = 256;
 
 /**
  * The unsupervised loss: segments are the regions of a given oversegmentation, and a pixel's own segment is
@@ -158,17 +162,20 @@ export function segsortUnsupervisedLoss(
   return scope('segsortUnsupervisedLoss', () => {
     const { embedding, images, pixels, channels } = flatten('segsortUnsupervisedLoss', inputs.embedding);
     const ids = pixelMap('segsortUnsupervisedLoss', 'regions', inputs.regions, images, pixels);
-    const unlabelled = broadcastTo(constant([], [0], 'i32'), [images, pixels]);
-    const { segments, rows, labels, counts } = segmentsOf(ids, unlabelled, {
-      clusters: regions,
-      classes: 1,
-      ignore: 1,
+    // Numbering looks through the clusters one by one: two digits, cluster and label, are faster than one large id.
+    const none = scalar(-1, 'i32');
+    const isRegion = mul(greater(ids, none), greater(scalar(regions, 'i32'), ids));
+    const high = toInt(mulScalar(toFloat(ids), 1 / REGION_RADIX));
+    const low = toInt(sub(toFloat(ids), mulScalar(toFloat(high), REGION_RADIX)));
+    const { segments, rows, labels, counts } = segmentsOf(where(isRegion, high, none), where(isRegion, low, none), {
+      clusters: Math.ceil(regions / REGION_RADIX),
+      classes: REGION_RADIX,
+      ignore: -1,
       capacity,
     });
     const prototypes = prototypesOf(embedding, segments, capacity);
     // Every segment is its own class.
     const size = images * capacity;
-    const none = scalar(-1, 'i32');
     const range = constant(
       [size],
       Int32Array.from({ length: size }, (_, row) => row),
@@ -196,13 +203,14 @@ function meanOverValid(losses: Tensor, own: Tensor): { loss: Tensor; validPixels
 }
 
 /** The embedding as unit vectors [N,P,D]. */
-function flatten(op: string, x: TensorLike) {
+function flatten(op: string, x: TensorLike, unit = false) {
   if (x.dtype !== 'f32' || (x.shape.length !== 3 && x.shape.length !== 4))
     throw new OpError(op, `the embedding must be f32 [N,P,D] or [N,h,w,D], got ${x.dtype}${showShape(x.shape)}`);
   const images = x.shape[0]!;
   const channels = x.shape.at(-1)!;
   const pixels = sizeOf(x.shape) / (images * channels);
-  return { embedding: l2Normalize(reshape(x, [images, pixels, channels])), images, pixels, channels };
+  const rows = reshape(x, [images, pixels, channels]);
+  return { embedding: unit ? rows : l2Normalize(rows), images, pixels, channels };
 }
 
 function pixelMap(op: string, what: string, map: TensorLike, images: number, pixels: number): Tensor {

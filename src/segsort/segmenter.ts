@@ -5,12 +5,13 @@ import type { Network } from '../models/network.js';
 import { allocateParameters } from '../models/parameter.js';
 import type { Tensor } from '../tensor/graph.js';
 import { sampleCrop } from '../tensor/ops/image.js';
-import { resizeBilinear, resizeNearest } from '../tensor/ops/resize.js';
+import { resizeBilinear } from '../tensor/ops/resize.js';
 import { reshape } from '../tensor/ops/shape.js';
 import type { FlatGroup, Resident } from '../tensor/resident.js';
 import type { CompiledStep, Runtime } from '../tensor/runtime.js';
 import { type HostTensor, hostTensor } from '../tensor/types.js';
 import { clusterCount } from './clustering.js';
+import { shrinkLabels } from './label_maps.js';
 import type { PrototypeTable } from './prototype_table.js';
 import { extractPrototypes, oracleLabels } from './prototypes.js';
 import { predictLabels } from './retrieval.js';
@@ -33,6 +34,11 @@ export interface SegmenterOptions {
   readonly stride: number;
   /** True: batch norm by the batch's own statistics, for a network that has not been trained. */
   readonly batchStatistics?: boolean;
+  /**
+   * `own`: the network's parameters are allocated here, for `load` to fill; freed with the segmenter. `shared`: they are those of a
+   * `Trainer` of the same network on the same runtime, as they are whenever the segmenter is used. Default `own`.
+   */
+  readonly parameters?: 'own' | 'shared';
   readonly seed?: number;
 }
 
@@ -86,9 +92,11 @@ export class Segmenter implements Disposable {
     this.options = options;
     this.#runtime = runtime;
     this.#network = network;
-    this.#groups = allocateParameters(runtime, network.parameters, () => ({}), options.seed ?? 0).map(
-      ({ group }) => group,
-    );
+    const { parameters = 'own', seed = 0 } = options;
+    this.#groups =
+      parameters === 'own'
+        ? allocateParameters(runtime, network.parameters, () => ({}), seed).map(({ group }) => group)
+        : [];
     this.#extract = runtime.compile(
       (canvas, placement, sizes) => this.#traceExtraction(canvas, placement, sizes),
       'prototype extraction',
@@ -260,13 +268,4 @@ function cutOut<T extends HostTensor['data']>(
     cut.set(data.subarray(from, from + size[1] * channels) as never, y * size[1] * channels);
   }
   return cut;
-}
-
-/** Label maps i32 [N,H,W] at another resolution, as the reference takes them (TF1's nearest-neighbour resize). */
-export function shrinkLabels(labels: Tensor, size: readonly [number, number]): Tensor {
-  const [images, height, width] = labels.shape as [number, number, number];
-  return reshape(resizeNearest(reshape(labels, [images, height, width, 1]), size, { convention: 'tf1' }), [
-    images,
-    ...size,
-  ]);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { buildNetwork } from '../../src/models/network.js';
+import { type SegsortOptions, segsortObjective } from '../../src/segsort/objectives/segsort.js';
 import { Trainer, type TrainerOptions } from '../../src/segsort/trainer.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { testGpu } from '../support/gpu.js';
@@ -15,6 +16,11 @@ const options: TrainerOptions = {
   momentum: 0.9,
   weightDecay: 5e-4,
   headRateFactor: 1,
+  mean: [122.675, 116.669, 104.008],
+  seed: 7,
+};
+
+const segsort: SegsortOptions = {
   cells: [3, 3],
   kmeansIterations: 5,
   concentration: 10,
@@ -23,16 +29,18 @@ const options: TrainerOptions = {
   capacity: 32,
   classes: 3,
   ignore: 255,
-  mean: [122.675, 116.669, 104.008],
-  seed: 7,
 };
 
 const scene = (step: number, relabel?: (label: number) => number) => sceneBatch(step, { batch: 2, size: 32, relabel });
 
 let shared: Runtime | undefined;
-async function open(changes: Partial<TrainerOptions> = {}): Promise<Trainer> {
+async function open({
+  crop = options.crop,
+  ...changes
+}: Partial<SegsortOptions & TrainerOptions> = {}): Promise<Trainer> {
   shared ??= new Runtime(await testGpu());
-  return new Trainer(shared, buildNetwork({ backbone: 'digits', outputs: 16 }), { ...options, ...changes });
+  const network = buildNetwork({ backbone: 'digits', outputs: 16 });
+  return new Trainer(shared, network, segsortObjective({ ...segsort, ...changes }), { ...options, crop });
 }
 
 describe('the trainer', () => {

@@ -1,6 +1,8 @@
 /** Twenty training steps from a fixed seed, and what they leave: for comparing runs bit for bit. */
-import { buildNetwork } from '../../src/models/network.js';
+
 import { parseSafetensors } from '../../src/checkpoints/safetensors.js';
+import { buildNetwork } from '../../src/models/network.js';
+import { segsortObjective } from '../../src/segsort/objectives/segsort.js';
 import { Trainer, type TrainerOptions } from '../../src/segsort/trainer.js';
 import type { Runtime } from '../../src/tensor/runtime.js';
 import { sceneBatch } from './scenes.js';
@@ -16,6 +18,11 @@ const OPTIONS: TrainerOptions = {
   momentum: 0.9,
   weightDecay: 5e-4,
   headRateFactor: 1,
+  mean: [122.675, 116.669, 104.008],
+  seed: 7,
+};
+
+const OBJECTIVE = segsortObjective({
   cells: [3, 3],
   kmeansIterations: 10,
   concentration: 10,
@@ -24,16 +31,14 @@ const OPTIONS: TrainerOptions = {
   capacity: 20,
   classes: 3,
   ignore: 255,
-  mean: [122.675, 116.669, 104.008],
-  seed: 7,
-};
+});
 
 /**
  * SHA-256 of every tensor of the checkpoint after twenty steps: weights, running statistics, momenta and banks.
  * With `resumeAt` the run is thrown away after so many steps and goes on from its checkpoint in a new trainer.
  */
 export async function twentySteps(runtime: Runtime, resumeAt?: number): Promise<Record<string, string>> {
-  const open = () => new Trainer(runtime, buildNetwork({ backbone: 'digits', outputs: 16 }), OPTIONS);
+  const open = () => new Trainer(runtime, buildNetwork({ backbone: 'digits', outputs: 16 }), OBJECTIVE, OPTIONS);
   const train = async (trainer: Trainer, from: number, to: number) => {
     for (let step = from; step < to; step++) await trainer.step(sceneBatch(step, { batch: 4, size: 32 }), step);
     return await trainer.checkpoint(to);

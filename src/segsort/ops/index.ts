@@ -1,9 +1,11 @@
 /** SegSort's own ops, for the generic tests and the list of kernels that `segsort doctor` prints. */
 import type { Op } from '../../tensor/op.js';
 import { assignClustersOp } from './assign.js';
+import { bernoulliKlOp } from './bernoulli_kl.js';
 import { initialClustersOp, locationsOp } from './grid.js';
 import { logAddExpOp } from './log_add_exp.js';
 import { ncaOps } from './nca.js';
+import { nearestGroupsOps } from './nearest_groups.js';
 import { segmentsOfOp } from './segments.js';
 import { labelHistogramOp, majorityOp, voteLabelsOp } from './votes.js';
 
@@ -14,6 +16,8 @@ export const segsortOps: readonly Op[] = [
   segmentsOfOp,
   ...ncaOps,
   logAddExpOp,
+  bernoulliKlOp,
+  ...nearestGroupsOps,
   labelHistogramOp,
   majorityOp,
   voteLabelsOp,

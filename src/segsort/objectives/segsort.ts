@@ -1,0 +1,70 @@
+/** SegSort from labels (Hwang et al., ICCV 2019): pixels are clustered, and drawn to segments of their label. */
+import { scope } from '../../tensor/graph.js';
+import { addScalar, neg, toFloat } from '../../tensor/ops/elementwise.js';
+import { validLabels } from '../../tensor/ops/normalize.js';
+import { max, sum } from '../../tensor/ops/reduce.js';
+import { clusterCount, clusterImages } from '../clustering.js';
+import { type NcaLossOptions, segsortLoss } from '../loss.js';
+import { MemoryBanks } from '../memory_banks.js';
+import type { LabelOptions } from '../prototypes.js';
+import { labelsOfOutput, refuseStrayLabel, withoutLabelledPixels } from './labels.js';
+import type { Objective } from './objective.js';
+
+export interface SegsortOptions extends NcaLossOptions, LabelOptions {
+  /** Initial cells of the clustering along y and x. */
+  readonly cells: readonly [number, number];
+  readonly kmeansIterations: number;
+  /** Earlier batches whose prototypes are compared with. */
+  readonly banks: number;
+  /** Most segments an image may have. */
+  readonly capacity: number;
+}
+
+/** The network's output is an embedding. Reports `segments`, the number of segments of the batch. */
+export function segsortObjective(options: SegsortOptions): Objective {
+  const { cells, kmeansIterations, banks, capacity, classes, ignore } = options;
+  return {
+    name: 'segsort',
+    wantsRegions: false,
+    figures: { means: [], sums: ['segments'], largest: ['segments of an image', 'stray label'] },
+    withoutPixels: withoutLabelledPixels(options),
+    check(largest) {
+      const most = largest['segments of an image']!;
+      if (most > capacity)
+        throw new Error(
+          `more segments than capacity: an image since the last report has ${most} (cluster, label) pairs, the capacity is ${capacity}; raise the option \`capacity\``,
+        );
+      refuseStrayLabel(largest['stray label']!);
+    },
+    prepare(runtime, { images, channels }) {
+      const memory = new MemoryBanks(runtime, { banks, rows: images * capacity, channels });
+      return {
+        residents: memory.residents,
+        learnt: [],
+        reset: () => memory.reset(),
+        trace(inputs) {
+          const labels = labelsOfOutput(inputs);
+          const mask = validLabels(labels, { classes, ignoreLabel: ignore });
+          const { clusters, embedding } = scope('clustering', () =>
+            clusterImages({ embedding: inputs.output, mask }, { cells, iterations: kmeansIterations }),
+          );
+          return scope('loss', () => {
+            const { loss, validPixels, segmentCounts, prototypes, prototypeLabels } = segsortLoss(
+              { embedding, unit: true, labels, clusters, banks: memory.use() },
+              { ...options, clusters: clusterCount(options) },
+            );
+            memory.update(prototypes, prototypeLabels);
+            const counts = toFloat(segmentCounts);
+            const figures = {
+              segments: sum(counts),
+              'segments of an image': max(counts),
+              'stray label': addScalar(max(neg(counts)), -1),
+            };
+            return { loss, validPixels, figures };
+          });
+        },
+        [Symbol.dispose]: () => memory[Symbol.dispose](),
+      };
+    },
+  };
+}

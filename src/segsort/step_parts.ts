@@ -1,0 +1,30 @@
+/** Which part of a training step a kernel belongs to, by the scope it was traced in. */
+import type { StepTime } from '../tensor/replay.js';
+
+/** In the order of a step. The backward pass of a part is counted with it. */
+export const STEP_PARTS = ['input', 'backbone', 'head', 'clustering', 'loss', 'optimiser', 'other'] as const;
+export type StepPart = (typeof STEP_PARTS)[number];
+
+/** The part of a plan's step, by its label: `grad backbone/block1/unit_1: conv2dInputGrad` is the backbone's. */
+export function partOf(label: string): StepPart {
+  const [, name] = /^(?:grad )*(\w+)/.exec(label) ?? [];
+  return STEP_PARTS.find((part) => part === name) ?? 'other';
+}
+
+export interface PartTime {
+  readonly part: StepPart;
+  readonly kernels: number;
+  readonly milliseconds: number;
+  /** Of the whole step. */
+  readonly share: number;
+}
+
+/** The times of a profile added up by part; parts without a kernel are left out. */
+export function timesByPart(times: readonly StepTime[]): PartTime[] {
+  const total = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  return STEP_PARTS.map((part) => {
+    const own = times.filter(({ label }) => partOf(label) === part);
+    const milliseconds = own.reduce((sum, time) => sum + time.milliseconds, 0);
+    return { part, kernels: own.length, milliseconds, share: total > 0 ? milliseconds / total : 0 };
+  }).filter(({ kernels }) => kernels > 0);
+}

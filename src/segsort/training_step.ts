@@ -1,0 +1,218 @@
+/** The compiled steps of a trainer: forward, backward and update at once, or microbatch by microbatch. */
+import { Accumulator } from '../autograd/accumulator.js';
+import { grad } from '../autograd/grad.js';
+import type { Sgd } from '../autograd/sgd.js';
+import { Pass } from '../models/layers.js';
+import type { Network } from '../models/network.js';
+import { updateStatistics } from '../models/statistics.js';
+import { constant, type ResidentLike, scalar, scope, type Tensor } from '../tensor/graph.js';
+import { add, div, maximum, mul, neg } from '../tensor/ops/elementwise.js';
+import { sampleCrop, sampleIds } from '../tensor/ops/image.js';
+import type { StepTime } from '../tensor/replay.js';
+import type { FlatGroup } from '../tensor/resident.js';
+import type { CompiledStep, Result, Runtime } from '../tensor/runtime.js';
+import { type HostTensor, hostTensor } from '../tensor/types.js';
+import { Largest, ScalarRow } from './figures.js';
+import type { Objective, PreparedObjective } from './objectives/objective.js';
+
+/** A batch as the loader gives it: see `sampleCrop` and `sampleIds`. */
+export interface TrainingBatch {
+  readonly canvas: HostTensor;
+  readonly placement: HostTensor;
+  /** Regions and instances; only objectives that want regions look at them. */
+  readonly ids?: HostTensor | null;
+}
+
+export interface TrainingStepParts {
+  readonly network: Network;
+  readonly objective: Objective;
+  readonly prepared: PreparedObjective;
+  readonly sgd: Sgd;
+  /** Running statistics of batch norm, a group for each decay. */
+  readonly statistics: readonly FlatGroup[];
+  readonly crop: readonly [number, number];
+  readonly mean: readonly [number, number, number];
+  /** Batch norm by the batch's statistics, or by the running ones. */
+  readonly batchStatistics: boolean;
+  /** Batches whose gradients make one update. */
+  readonly accumulate: number;
+}
+
+/** What changes from step to step. */
+export interface StepSchedule {
+  readonly learningRate: number;
+  /** Share of the run's steps that are done. */
+  readonly progress: number;
+}
+
+/** What the gradient is taken of, and what is reported. */
+interface Microbatch {
+  /** Of each group of the optimiser: of the loss; under accumulation, of the loss times its valid pixels. */
+  readonly gradients: readonly Tensor[];
+  readonly validPixels: Tensor;
+  /** Means first, then sums. */
+  readonly figures: Tensor;
+}
+
+export class TrainingStep implements Disposable {
+  readonly #parts: TrainingStepParts;
+  readonly #means: readonly string[];
+  readonly #row: ScalarRow;
+  readonly #largest: Largest;
+  /** The fewest valid pixels of a step, negated. */
+  readonly #fewest: Largest;
+  /** Under accumulation: gradients of the groups, valid pixels, figures. */
+  readonly #sums: Accumulator | null = null;
+  /** All of a step; under accumulation, all of it but the update. */
+  readonly #batch: CompiledStep<Record<string, Tensor>>;
+  readonly #update: CompiledStep<{ figures: Tensor }> | null = null;
+
+  constructor(runtime: Runtime, parts: TrainingStepParts) {
+    this.#parts = parts;
+    const { figures } = parts.objective;
+    this.#means = ['loss', ...figures.means];
+    this.#row = new ScalarRow([...this.#means, 'validPixels', ...figures.sums]);
+    this.#largest = new Largest(runtime, figures.largest);
+    this.#fewest = new Largest(runtime, ['fewest pixels']);
+    if (parts.accumulate === 1) this.#batch = runtime.compile((...args) => this.#traceAll(args), 'training step');
+    else {
+      const shapes = parts.sgd.groups.map(({ parameters }) => parameters.flat.shape);
+      this.#sums = new Accumulator(runtime, [...shapes, [], [this.#row.names.length]]);
+      this.#batch = runtime.compile((...args) => this.#traceMicrobatch(args), 'training step of a microbatch');
+      this.#update = runtime.compile((learningRate) => this.#traceUpdate(learningRate), 'update');
+    }
+  }
+
+  #traceAll(args: readonly Tensor[]): { figures: Tensor } {
+    const { gradients, validPixels, figures } = this.#backward(args);
+    scope('optimiser', () => this.#parts.sgd.update(gradients, args[0]!));
+    this.#watch(validPixels);
+    return { figures };
+  }
+
+  #traceMicrobatch(args: readonly Tensor[]): Record<string, Tensor> {
+    const { gradients, validPixels, figures } = this.#backward(args);
+    const weighted = mul(figures, this.#perMean(validPixels));
+    scope('optimiser', () => this.#sums!.add([...gradients, validPixels, weighted]));
+    return {};
+  }
+
+  /** Averages over the valid pixels of all microbatches, and updates. */
+  #traceUpdate(learningRate: Tensor): { figures: Tensor } {
+    return scope('optimiser', () => {
+      const taken = this.#sums!.take();
+      const figures = taken.pop()!;
+      const validPixels = taken.pop()!;
+      const count = maximum(validPixels, scalar(1));
+      this.#parts.sgd.update(
+        taken.map((gradient) => div(gradient, count)),
+        learningRate,
+      );
+      this.#watch(validPixels);
+      return { figures: div(figures, this.#perMean(count)) };
+    });
+  }
+
+  #backward([, progress, canvas, placement, ids]: readonly Tensor[]): Microbatch {
+    const { network, prepared, sgd, crop, mean, batchStatistics, statistics, accumulate } = this.#parts;
+    const [height, width] = crop;
+    const { image, labels } = scope('input', () => sampleCrop(canvas!, placement!, { height, width, mean }));
+    const regions = ids ? scope('input', () => sampleIds(ids, placement!, { height, width }).regions) : null;
+    const pass = new Pass({ batchStatistics });
+    const output = network.forward(image, pass);
+    const { loss, validPixels, figures } = prepared.trace({ output, labels, regions, progress: progress! });
+    const { parameters } = sgd;
+    const target = accumulate === 1 ? loss : scope('loss', () => mul(loss, validPixels));
+    const gradients = grad(target, parameters);
+    return scope('optimiser', () => {
+      updateStatistics(statistics, pass);
+      this.#largest.update(figures);
+      const row = this.#row.pack({ loss, validPixels, ...figures });
+      const byParameter = new Map<ResidentLike, Tensor>(parameters.map((parameter, i) => [parameter, gradients[i]!]));
+      return { gradients: sgd.pack(byParameter), validPixels, figures: row };
+    });
+  }
+
+  /** What figures are weighted by: means by `value`, sums by 1. */
+  #perMean(value: Tensor): Tensor {
+    const { names } = this.#row;
+    const isMean = names.map((_, i) => (i < this.#means.length ? 1 : 0));
+    const isSum = isMean.map((mean) => 1 - mean);
+    return add(mul(constant([names.length], isMean), value), constant([names.length], isSum));
+  }
+
+  #watch(validPixels: Tensor): void {
+    this.#fewest.update({ 'fewest pixels': neg(validPixels) });
+  }
+
+  #arguments({ canvas, placement, ids }: TrainingBatch, { learningRate, progress }: StepSchedule): HostTensor[] {
+    const { objective } = this.#parts;
+    const args = [hostTensor([], [learningRate]), hostTensor([], [progress]), canvas, placement];
+    if (!objective.wantsRegions) return args;
+    if (!ids) throw new Error(`${objective.name}: the batch has no regions: name the data set's region masks`);
+    return [...args, ids];
+  }
+
+  /** Submits one step: as many batches as are accumulated. Gives the figures of the step, to be read before the next. */
+  async run(batches: readonly TrainingBatch[], schedule: StepSchedule, checked: boolean): Promise<Result> {
+    const { accumulate } = this.#parts;
+    if (batches.length !== accumulate)
+      throw new Error(`a step takes ${accumulate} batches, as \`accumulate\` says, got ${batches.length}`);
+    const submit = <R extends Record<string, Tensor>>(step: CompiledStep<R>, args: readonly HostTensor[]) =>
+      checked ? step.runChecked(...args) : step.run(...args);
+    try {
+      if (!this.#update) return (await submit(this.#batch, this.#arguments(batches[0]!, schedule))).figures!;
+      for (const batch of batches) await submit(this.#batch, this.#arguments(batch, schedule));
+      return (await submit(this.#update, [hostTensor([], [schedule.learningRate])])).figures;
+    } catch (error) {
+      // Half a step is none.
+      this.#sums?.clear();
+      throw error;
+    }
+  }
+
+  /** The figures of a step by name: `loss`, `validPixels` and the objective's. */
+  async figures(result: Result): Promise<Record<string, number>> {
+    return this.#row.unpack((await result.read()).data);
+  }
+
+  /** @throws Error for what went wrong in any step since the last call that threw nothing */
+  async check(): Promise<void> {
+    const [largest, fewest] = await Promise.all([this.#largest.read(), this.#fewest.read()]);
+    this.#parts.objective.check(largest);
+    if (fewest['fewest pixels'] === 0) throw new Error(this.#parts.objective.withoutPixels);
+    this.resetWatch();
+  }
+
+  resetWatch(): void {
+    this.#largest.reset();
+    this.#fewest.reset();
+  }
+
+  /** Forgets microbatches of a step that was not finished. */
+  reset(): void {
+    this.resetWatch();
+    this.#sums?.clear();
+  }
+
+  /** The plan for a batch of this shape, as a table; under accumulation that of a microbatch, then that of the update. */
+  async describe(batch: TrainingBatch): Promise<string> {
+    const plans = [await this.#batch.describe(...this.#arguments(batch, { learningRate: 0, progress: 0 }))];
+    if (this.#update) plans.push(await this.#update.describe(hostTensor([], [0])));
+    return plans.join('\n\n');
+  }
+
+  /** Runs one step with a time for every kernel; under accumulation, one microbatch and the update. */
+  async profile(batch: TrainingBatch): Promise<StepTime[]> {
+    const times = await this.#batch.profile(...this.#arguments(batch, { learningRate: 0, progress: 0 }));
+    return this.#update ? [...times, ...(await this.#update.profile(hostTensor([], [0])))] : times;
+  }
+
+  [Symbol.dispose](): void {
+    this.#batch[Symbol.dispose]();
+    this.#update?.[Symbol.dispose]();
+    this.#sums?.[Symbol.dispose]();
+    this.#largest[Symbol.dispose]();
+    this.#fewest[Symbol.dispose]();
+  }
+}
