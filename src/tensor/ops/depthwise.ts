@@ -14,6 +14,7 @@ import {
   convParams,
   outputShape,
 } from './conv_geometry.js';
+import { filterGradKernels } from './depthwise_filter_grad_kernels.js';
 import {
   depthwiseMultiplyAdds,
   depthwiseSizes,
@@ -22,7 +23,7 @@ import {
   forwardSizes,
   inputGradSizes,
 } from './depthwise_geometry.js';
-import { filterGradKernels, forwardKernels, inputGradKernels } from './depthwise_kernels.js';
+import { forwardKernels, inputGradKernels } from './depthwise_kernels.js';
 import { sampleValues } from './sample_values.js';
 
 /** Images, filters and options of the samples of all three ops. */

@@ -1,80 +1,23 @@
 /**
- * Kernel variants of depthwise convolutions and their gradients. There is little to compute for each value that is read,
- * so on either kind of adapter the point is to read few values twice. Adapters differ in how much they want to do at once.
+ * Kernel variants of depthwise convolutions and of their input gradients. There is little to compute for each value that is
+ * read, so on either kind of adapter the point is to read few values twice. Adapters differ in how much they want to do at once.
  */
-import filterGradNaive from '../../shaders/depthwise_filter_grad_naive.wgsl';
-import filterGradTaps from '../../shaders/depthwise_filter_grad_taps.wgsl';
-import filterGradWindow from '../../shaders/depthwise_filter_grad_window.wgsl';
 import inputGradNaive from '../../shaders/depthwise_input_grad_naive.wgsl';
+import inputGradStride2 from '../../shaders/depthwise_input_grad_stride2.wgsl';
 import forwardNaive from '../../shaders/depthwise_naive.wgsl';
 import tapsSource from '../../shaders/depthwise_taps.wgsl';
 import windowSource from '../../shaders/depthwise_window.wgsl';
-import {
-  type AdapterFacts,
-  type BufferRef,
-  type Dispatch,
-  input,
-  type Kernel,
-  type KernelContext,
-  linearGrid,
-  output,
-  scratch,
-} from '../op.js';
-import { BYTES_PER_ELEMENT, sizeOf, type TensorType } from '../types.js';
-import type { Conv, ConvFilterGrad, ConvInputGrad } from './conv_geometry.js';
+import { type AdapterFacts, type Dispatch, input, type Kernel, linearGrid, output } from '../op.js';
+import type { Conv, ConvInputGrad } from './conv_geometry.js';
 import { backwardLattices, forwardLattices } from './conv_lattice.js';
-import { type DepthwiseSizes, filterGradSizes, forwardSizes, inputGradSizes } from './depthwise_geometry.js';
-import { sumPartials } from './product_families.js';
-
-type SizesOf<P> = (inputs: readonly TensorType[], params: P) => DepthwiseSizes;
-
-/** One invocation an element of the output. */
-function naive<P>(source: string, sizesOf: SizesOf<P>): Kernel<P> {
-  return {
-    name: 'naive',
-    commands: ({ inputs, outputs, params }) => [
-      {
-        source,
-        uniforms: { ...sizesOf(inputs, params) },
-        buffers: [input(0), input(1), output(0)],
-        workgroups: linearGrid(sizeOf(outputs[0]!.shape), 64),
-      },
-    ],
-  };
-}
-
-/** Channels an invocation takes, and the type of its values. Neighbouring invocations take neighbouring channels. */
-function lanesOf({ in_c }: DepthwiseSizes) {
-  return in_c % 4 === 0 ? { channels: in_c / 4, V: 'vec4f' } : { channels: in_c, V: 'f32' };
-}
+import { forwardSizes, inputGradSizes } from './depthwise_geometry.js';
+import { COLUMNS, fitsWindow, lanesOf, naive, type SizesOf, stripsOf } from './depthwise_strips.js';
 
 /**
- * Longest strip of rows: what a software adapter reads again where strips meet costs it most, a GPU needs many
+ * Rows of the longest strip: what a software adapter reads again where strips meet costs it most, a GPU needs many
  * invocations to be busy.
  */
 const longestStrip = ({ cpu }: AdapterFacts) => (cpu ? 32 : 4);
-
-/** Width of a strip. */
-const COLUMNS = 4;
-
-/** The strips that cover an image, within the phases of its dilation; those along an axis are about equally long. */
-function stripsOf(height: number, width: number, s: DepthwiseSizes, longest: number) {
-  const phase = Math.ceil(height / s.dilation_h);
-  const down = Math.ceil(phase / longest);
-  return {
-    rows: Math.ceil(phase / down),
-    strips_h: down * s.dilation_h,
-    strips_w: Math.ceil(Math.ceil(width / s.dilation_w) / COLUMNS) * s.dilation_w,
-    step_h: s.dilation_h,
-    step_w: s.dilation_w,
-  };
-}
-
-/** Whether strips know this convolution: 3x3, of stride 1 with any dilation, or of stride 2 without. */
-function fitsWindow(s: DepthwiseSizes): boolean {
-  if (s.kernel_h !== 3 || s.kernel_w !== 3 || s.multiplier !== 1 || s.stride_h !== s.stride_w) return false;
-  return s.stride_h === 1 || (s.stride_h === 2 && s.dilation_h === 1 && s.dilation_w === 1);
-}
 
 /** A 3x3 convolution, or its input gradient at stride 1, by strips that read every row once. */
 function window<P>(sizesOf: SizesOf<P>, backward: boolean): Kernel<P> {
@@ -113,6 +56,37 @@ function window<P>(sizesOf: SizesOf<P>, backward: boolean): Kernel<P> {
   };
 }
 
+/** The input gradient of a 3x3 convolution of stride 2, by strips too: two rows of dx for each of dy. */
+const inputGradAtStride2: Kernel<ConvInputGrad> = {
+  name: 'window-stride2',
+  when({ inputs, params }) {
+    const s = inputGradSizes(inputs, params);
+    return fitsWindow(s) && s.stride_h === 2;
+  },
+  commands({ inputs, params, adapter }) {
+    const s = inputGradSizes(inputs, params);
+    const { in_h, in_w, out_h, out_w, pad_top, pad_left } = s;
+    const { channels, V } = lanesOf(s);
+    const halves = (extent: number, zeros: number) => Math.ceil((extent + (zeros % 2)) / 2);
+    const strips = stripsOf(halves(in_h, pad_top), 2 * halves(in_w, pad_left), s, longestStrip(adapter));
+    const { rows, strips_h, strips_w } = strips;
+    const count = s.batches * strips_h * strips_w * channels;
+    return [
+      {
+        source: inputGradStride2,
+        constants: { V },
+        uniforms: {
+          ...{ count, channels, in_h, in_w, out_h, out_w, strips_h, strips_w, rows, pad_top, pad_left },
+          first_row: Math.floor(pad_top / 2),
+          first_column: Math.floor(pad_left / 2),
+        },
+        buffers: [input(0), input(1), output(0)],
+        workgroups: linearGrid(count, 64),
+      },
+    ];
+  },
+};
+
 /** Any convolution of one filter a channel, or its input gradient, tap by tap. */
 function taps<P>(sizesOf: SizesOf<P>, backward: boolean): Kernel<P> {
   return {
@@ -138,92 +112,6 @@ function taps<P>(sizesOf: SizesOf<P>, backward: boolean): Kernel<P> {
   };
 }
 
-/** More partial results than this are summed in two stages, of about as many terms each. */
-const PARTS_AT_ONCE = 256;
-
-/** A filter gradient as the sum of `partsOf` partial ones, which the dispatch that `first` gives writes to a buffer. */
-function inParts(
-  name: string,
-  fits: (s: DepthwiseSizes) => boolean,
-  partsOf: (s: DepthwiseSizes, adapter: AdapterFacts) => number,
-  first: (s: DepthwiseSizes, adapter: AdapterFacts, partials: BufferRef) => Dispatch,
-): Kernel<ConvFilterGrad> {
-  const stagesOf = ({ inputs, params, adapter }: KernelContext<ConvFilterGrad>) => {
-    const s = filterGradSizes(inputs, params);
-    const parts = partsOf(s, adapter);
-    const group = parts > PARTS_AT_ONCE ? Math.ceil(Math.sqrt(parts)) : parts;
-    return { s, parts, group, groups: Math.ceil(parts / group), size: sizeOf(params.filterShape) };
-  };
-  return {
-    name,
-    when: ({ inputs, params }) => fits(filterGradSizes(inputs, params)),
-    scratch(context) {
-      const { parts, groups, size } = stagesOf(context);
-      const counts = parts === 1 ? [] : groups === 1 ? [parts] : [parts, groups];
-      return counts.map((count) => count * size * BYTES_PER_ELEMENT);
-    },
-    commands(context) {
-      const { s, parts, group, groups, size } = stagesOf(context);
-      const { adapter } = context;
-      if (parts === 1) return [first(s, adapter, output(0))];
-      if (groups === 1) return [first(s, adapter, scratch(0)), sumPartials(size, parts, scratch(0), output(0))];
-      return [
-        first(s, adapter, scratch(0)),
-        sumPartials(size, parts, scratch(0), scratch(1), group),
-        sumPartials(size, groups, scratch(1), output(0)),
-      ];
-    },
-  };
-}
-
-const filterGradByWindow = inParts(
-  'window',
-  fitsWindow,
-  (s, adapter) => {
-    const { strips_h, strips_w } = stripsOf(s.out_h, s.out_w, s, longestStrip(adapter));
-    return s.batches * strips_h * strips_w;
-  },
-  (s, adapter, partials) => {
-    const { channels, V } = lanesOf(s);
-    const strips = stripsOf(s.out_h, s.out_w, s, longestStrip(adapter));
-    const { in_h, in_w, out_h, out_w } = s;
-    const count = s.batches * strips.strips_h * strips.strips_w * channels;
-    return {
-      source: filterGradWindow,
-      constants: { V, STRIDE: s.stride_h },
-      uniforms: {
-        ...{ count, channels, ...strips, in_h, in_w, out_h, out_w },
-        origin_row: -s.pad_top,
-        origin_column: -s.pad_left,
-      },
-      buffers: [input(0), input(1), partials],
-      workgroups: linearGrid(count, 64),
-    };
-  },
-);
-
-/** Output rows that an invocation of the filter gradient sums one tap over. */
-const CHUNK = 8;
-
-const filterGradByTaps = inParts(
-  'taps',
-  ({ multiplier }) => multiplier === 1,
-  ({ batches, out_h }) => Math.ceil((batches * out_h) / CHUNK),
-  (s, _, partials) => {
-    const { channels, V } = lanesOf(s);
-    const { batches, in_c: _in, out_c: _out, multiplier: _multiplier, ...extents } = s;
-    const rows = batches * s.out_h;
-    const count = Math.ceil(rows / CHUNK) * s.kernel_h * s.kernel_w * channels;
-    return {
-      source: filterGradTaps,
-      constants: { V },
-      uniforms: { ...extents, count, channels, rows, chunk: CHUNK },
-      buffers: [input(0), input(1), partials],
-      workgroups: linearGrid(count, 64),
-    };
-  },
-);
-
 export const forwardKernels: Kernel<Conv>[] = [
   window(forwardSizes, false),
   taps(forwardSizes, false),
@@ -231,11 +119,7 @@ export const forwardKernels: Kernel<Conv>[] = [
 ];
 export const inputGradKernels: Kernel<ConvInputGrad>[] = [
   window(inputGradSizes, true),
+  inputGradAtStride2,
   taps(inputGradSizes, true),
   naive(inputGradNaive, inputGradSizes),
-];
-export const filterGradKernels: Kernel<ConvFilterGrad>[] = [
-  filterGradByWindow,
-  filterGradByTaps,
-  naive(filterGradNaive, filterGradSizes),
 ];
