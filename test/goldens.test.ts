@@ -17,6 +17,7 @@ import { prototypesOf } from '../src/segsort/prototypes.js';
 import { scalar, type Tensor } from '../src/tensor/graph.js';
 import { batchNorm, moments } from '../src/tensor/ops/batch_norm.js';
 import { conv2d } from '../src/tensor/ops/conv.js';
+import { depthwiseConv2d } from '../src/tensor/ops/depthwise.js';
 import { add, mul, mulScalar, where } from '../src/tensor/ops/elementwise.js';
 import { l2Normalize, validLabels } from '../src/tensor/ops/normalize.js';
 import { avgPool, maxPool } from '../src/tensor/ops/pool.js';
@@ -58,6 +59,7 @@ function normalized(
 
 const MODELS: Record<string, Model> = {
   conv2d: ({ x, filter }, params) => ({ outputs: { y: conv2d(x!, filter!, params) } }),
+  depthwise_conv2d: ({ x, filter }, params) => ({ outputs: { y: depthwiseConv2d(x!, filter!, params) } }),
   batch_norm: (inputs, params) => ({ outputs: normalized(inputs, params) }),
   resize: ({ x }, { method, convention, size }) => {
     const resize = method === 'bilinear' ? resizeBilinear : resizeNearest;

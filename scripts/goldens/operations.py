@@ -1,4 +1,4 @@
-"""Convolution, batch norm, resize and pooling of NHWC images."""
+"""Convolution, depthwise too, batch norm, resize and pooling of NHWC images."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -32,8 +32,36 @@ def convolutions(writer):
         simple(writer, f"conv2d_{name}", "conv2d", params, inputs, function, seed)
 
 
-def batch_norm(x, mean, variance, gamma, beta):
-    return (x - mean) / torch.sqrt(variance + EPSILON) * gamma + beta
+def depthwise_conv2d(x, weights, stride=(1, 1), dilation=(1, 1), padding=(0, 0, 0, 0)):
+    """Filters [height, width, channels, multiplier], TensorFlow's order; PyTorch has a group a channel."""
+    height, width, channels, multiplier = weights.shape
+    top, bottom, left, right = padding
+    x = F.pad(nchw(x), (left, right, top, bottom))
+    weights = weights.permute(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
+    return nhwc(F.conv2d(x, weights, stride=stride, dilation=dilation, groups=channels))
+
+
+def depthwise_convolutions(writer):
+    cases = {
+        "plain": ([2, 7, 6, 8], [3, 3, 8, 1], (1, 1), (1, 1), (1, 1, 1, 1)),
+        "same_pads_uneven": ([2, 8, 10, 4], [3, 3, 4, 1], (2, 2), (1, 1), (0, 1, 0, 1)),
+        "stride2": ([1, 9, 11, 8], [3, 3, 8, 1], (2, 2), (1, 1), (1, 1, 1, 1)),
+        "dilation2": ([1, 11, 9, 4], [3, 3, 4, 1], (1, 1), (2, 2), (2, 2, 2, 2)),
+        "dilation4_odd_channels": ([1, 12, 10, 6], [3, 3, 6, 1], (1, 1), (4, 4), (4, 4, 3, 5)),
+        "stride2_dilation2": ([1, 13, 12, 4], [3, 3, 4, 1], (2, 2), (2, 2), (2, 1, 3, 2)),
+        "multiplier2": ([2, 6, 7, 3], [3, 3, 3, 2], (1, 1), (1, 1), (1, 1, 1, 1)),
+        "multiplier3_unequal_axes": ([1, 10, 9, 4], [3, 2, 4, 3], (2, 1), (1, 3), (2, 0, 0, 3)),
+        "filter5x5": ([1, 9, 8, 4], [5, 5, 4, 1], (2, 1), (1, 1), (2, 2, 2, 2)),
+    }
+    for seed, (name, (shape, filters, stride, dilation, padding)) in enumerate(cases.items(), 150):
+        inputs = {"x": normals(seed, *shape), "filter": normals(seed + 20, *filters, scale=0.5)}
+        params = {"stride": stride, "dilation": dilation, "padding": padding}
+        function = lambda v, p=params: depthwise_conv2d(v["x"], v["filter"], **p)
+        simple(writer, f"depthwise_{name}", "depthwise_conv2d", params, inputs, function, seed)
+
+
+def batch_norm(x, mean, variance, gamma, beta, epsilon=EPSILON):
+    return (x - mean) / torch.sqrt(variance + epsilon) * gamma + beta
 
 
 def moments(x):
@@ -150,4 +178,4 @@ def pools(writer):
             simple(writer, full, "avg_pool", extended, {"x": normals(seed + 50, *shape)}, function, seed)
 
 
-FAMILIES = (convolutions, batch_norms, resizes, pools)
+FAMILIES = (convolutions, depthwise_convolutions, batch_norms, resizes, pools)
