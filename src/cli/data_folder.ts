@@ -1,23 +1,41 @@
 /** Data sets on disk, as the command is told of them: a folder, lists in it, and the names of the classes. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { Dataset } from '../data/dataset.js';
+import { VOC2012 } from '../data/builtin_descriptions.js';
+import { Dataset, type DatasetOptions } from '../data/dataset.js';
+import {
+  classNames,
+  type DataDescription,
+  DESCRIPTION_FILE,
+  datasetOptions,
+  openDescription,
+} from '../data/description.js';
 import { folderFiles } from '../platform/files.node.js';
 import { UsageError } from './errors.js';
-import { VOC_CLASSES } from './presets.js';
 import { exists, readJson } from './run_folder.js';
 
 /**
- * Opens a list: a path in the data folder, or any other path.
+ * Opens a list: a path in the data folder, or any other path. Labels mean what the folder's description says;
+ * `options` count more.
  *
- * @throws UsageError where there is no such list; DataError where it lists nothing
+ * @throws UsageError where there is no such list; DataError where it lists nothing, or the description is wrong
  */
-export async function openList(root: string, list: string, role: string): Promise<Dataset> {
+export async function openList(
+  root: string,
+  list: string,
+  role: string,
+  options: DatasetOptions = {},
+): Promise<Dataset> {
   if (!(await exists(root)))
     throw new UsageError(`there is no folder ${root}; --data names the folder of the data set`);
   const inside = resolve(root, list);
   const candidates = inside === resolve(list) ? [inside] : [inside, resolve(list)];
-  for (const path of candidates) if (await exists(path)) return Dataset.open(folderFiles(root), path);
+  const source = folderFiles(root);
+  for (const path of candidates) {
+    if (!(await exists(path))) continue;
+    const description = await openDescription(source);
+    return Dataset.open(source, path, { ...(description ? datasetOptions(description) : {}), ...options });
+  }
   throw new UsageError(`there is no ${role} ${list}: neither ${candidates.join(' nor ')} exists`);
 }
 
@@ -27,26 +45,35 @@ const USUAL_LISTS: Readonly<Record<'train' | 'val', readonly string[]>> = {
   val: ['val.txt', 'ImageSets/Segmentation/val.txt', 'lists/val.txt'],
 };
 
-/** The list of a data folder that has the usual name; null where there is none. */
+/** The list of a data folder that its description names, or that has the usual name; null where there is none. */
 export async function findList(root: string, kind: 'train' | 'val'): Promise<string | null> {
+  const described = (await findDescription(root))?.lists[kind];
+  if (described) return described;
   for (const name of USUAL_LISTS[kind]) if (await exists(resolve(root, name))) return name;
   return null;
 }
 
+/** What the folder says of itself, in its `dataset.json` or `classes.json`; null where it says nothing. */
+export async function findDescription(root: string): Promise<DataDescription | null> {
+  return openDescription(folderFiles(root));
+}
+
 /**
- * Names of the classes: `given` is a number of classes, or a file with them; else the folder's `classes.json` counts;
- * null where neither says anything.
+ * Names of the classes: `given` is a number of classes, or a file with them; else the folder's `dataset.json` or
+ * `classes.json` counts; null where none says anything.
  */
 export async function findClasses(root: string, given: string | undefined): Promise<string[] | null> {
   if (given !== undefined && /^\d+$/.test(given)) {
     const count = Number(given);
     if (count < 2 || count > 255) throw new UsageError(`--classes: must be from 2 to 255, or a file; got ${given}`);
-    if (count === VOC_CLASSES.length) return [...VOC_CLASSES];
+    if (count === VOC2012.classes.length) return classNames(VOC2012);
     return Array.from({ length: count }, (_, index) => (index === 0 ? 'background' : `class ${index}`));
   }
   if (given !== undefined) return readClasses(given);
   const file = resolve(root, 'classes.json');
-  return (await exists(file)) ? readClasses(file) : null;
+  if (!(await exists(resolve(root, DESCRIPTION_FILE)))) return (await exists(file)) ? readClasses(file) : null;
+  const description = await findDescription(root);
+  return description && description.classes.length > 0 ? classNames(description) : null;
 }
 
 /** Names a line, or JSON: a list of names, or an object that has one under `classes`. */

@@ -1,29 +1,9 @@
 /** Settings to start from, by name. */
+import { VOC2012 } from '../data/builtin_descriptions.js';
+import { classNames } from '../data/description.js';
 import type { PartialConfig } from './config.js';
 
-export const VOC_CLASSES: readonly string[] = [
-  'background',
-  'aeroplane',
-  'bicycle',
-  'bird',
-  'boat',
-  'bottle',
-  'bus',
-  'car',
-  'cat',
-  'chair',
-  'cow',
-  'diningtable',
-  'dog',
-  'horse',
-  'motorbike',
-  'person',
-  'pottedplant',
-  'sheep',
-  'sofa',
-  'train',
-  'tvmonitor',
-];
+export const VOC_CLASSES: readonly string[] = classNames(VOC2012);
 
 /** What all released settings have in common; the mean is ImageNet's, as the reference subtracts it. */
 const RELEASED = {

@@ -1,5 +1,6 @@
 /** The `segsort` command, put together from its sub-commands. */
 import { Command, CommanderError } from 'commander';
+import { dataCommand } from './data.js';
 import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
 import { describeError, EXIT, exitCodeOf } from './errors.js';
@@ -34,15 +35,21 @@ export function buildProgram(): Command {
     prototypesCommand(),
     predictCommand(),
     evaluateCommand(),
+    dataCommand(),
     doctorCommand(variantsFor),
   ])
     program.addCommand(command);
-  for (const command of [program, ...program.commands])
-    command
-      .exitOverride()
-      .showHelpAfterError(`(${command === program ? 'segsort' : `segsort ${command.name()}`} --help lists the options)`)
-      .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'segsort: ')) });
+  reportErrors(program, 'segsort');
   return program;
+}
+
+/** Has a command and those below it throw where they are called wrongly, after one message in our style. */
+function reportErrors(command: Command, call: string): void {
+  command
+    .exitOverride()
+    .showHelpAfterError(`(${call} --help lists the options)`)
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'segsort: ')) });
+  for (const below of command.commands) reportErrors(below, `${call} ${below.name()}`);
 }
 
 /** Runs the command and returns its exit code. Errors are printed, not thrown. */

@@ -34,8 +34,8 @@ export interface ClassCount {
   readonly images: number;
 }
 
-/** Fewest and most of an image, and all of them; null where no image was counted. */
-export type Extremes = { readonly fewest: number; readonly most: number; readonly total: number } | null;
+/** Of all images that were read; null where there were none. */
+export type Extremes = { readonly least: number; readonly most: number } | null;
 
 export interface ListReport {
   readonly list: string;
@@ -185,11 +185,10 @@ function countClasses(labelled: readonly Inspection[], known: readonly ClassDesc
 
 function extremes(counts: readonly number[]): Extremes {
   if (counts.length === 0) return null;
-  let [fewest, most, total] = [Number.POSITIVE_INFINITY, 0, 0];
+  let [least, most] = [Number.POSITIVE_INFINITY, 0];
   for (const count of counts) {
-    fewest = Math.min(fewest, count);
+    least = Math.min(least, count);
     most = Math.max(most, count);
-    total += count;
   }
-  return { fewest, most, total };
+  return { least, most };
 }

@@ -133,13 +133,19 @@ export async function openDescription(source: FileSource): Promise<DataDescripti
       if (error instanceof FileError && error.missing) return null;
       throw error instanceof FileError ? new DataError(file, error.reason, { cause: error }) : error;
     });
-    if (bytes) return parseDescription(namesOnly(parseJson(bytes, file)), file);
+    if (bytes)
+      return parseDescription(file === CLASSES_FILE ? namesOnly(parseJson(bytes, file)) : parseJson(bytes, file), file);
   }
   return null;
 }
 
-/** A bare list of names stands for a description with these classes. */
-const namesOnly = (contents: unknown): unknown => (Array.isArray(contents) ? { classes: contents } : contents);
+/** Of the older file, a list of names or an object that has one, what a description knows. */
+function namesOnly(contents: unknown): unknown {
+  if (Array.isArray(contents)) return { classes: contents };
+  if (typeof contents !== 'object' || contents === null) return contents;
+  const { classes, ignore } = contents as { classes?: unknown; ignore?: unknown };
+  return ignore === undefined ? { classes } : { classes, ignore };
+}
 
 function parseJson(bytes: Uint8Array, file: string): unknown {
   try {
@@ -167,13 +173,18 @@ export const classNames = ({ classes }: DataDescription): string[] => classes.ma
 /** By class, whether it is countable. */
 export const thingClasses = ({ classes }: DataDescription): boolean[] => classes.map(({ thing }) => thing);
 
-/** How a `Dataset` reads the files of such a data set. */
+/**
+ * How a `Dataset` reads the files of such a data set. Where values are classes as they are, they are not looked at, so
+ * that a run may tell apart other classes than the description names.
+ */
 export function datasetOptions({ classes, ignore, instances, labels, regions }: DataDescription): DatasetOptions {
   const table = new Int16Array(256).fill(-1);
   for (const each of ignore) table[each] = IGNORE_LABEL;
   for (const [index, { values }] of classes.entries()) for (const each of values) table[each] = index;
+  const plain =
+    ignore.join() === `${IGNORE_LABEL}` && classes.every(({ values }, index) => values.join() === `${index}`);
   return {
-    reading: { classes: classes.length === 0 ? null : table, instances, labels },
+    reading: { classes: plain ? null : table, instances, labels },
     regions: regions === null ? null : parseRegionRule(regions),
   };
 }

@@ -113,12 +113,19 @@ export function colourIds(ids: IdMap, colourOf: (id: number) => Colour): RgbImag
   return { width: ids.width, height: ids.height, data };
 }
 
-/** Labels laid over their image: tinted, with dark outlines. Background (class 0) stays as it is. */
+export interface OverlayOptions {
+  /** Of the colours, 0 to 1. Default 0.55. */
+  readonly opacity?: number;
+  /** The class that is left as it is; null: every class is tinted. Default 0. */
+  readonly background?: number | null;
+}
+
+/** Labels laid over their image: tinted, with dark outlines. */
 export function overlayLabels(
   image: RgbImage,
   labels: LabelImage,
   palette: readonly Colour[],
-  opacity = 0.55,
+  { opacity = 0.55, background = 0 }: OverlayOptions = {},
 ): RgbImage {
   if (image.width !== labels.width || image.height !== labels.height)
     throw new RangeError(
@@ -129,7 +136,7 @@ export function overlayLabels(
   for (let pixel = 0; pixel < labels.data.length; pixel++) {
     const label = labels.data[pixel]!;
     const onEdge = edges.data[pixel] === 1;
-    if (label === 0 && !onEdge) continue;
+    if (label === background && !onEdge) continue;
     const colour = onEdge ? ([20, 20, 20] as const) : (palette[label] ?? [0, 0, 0]);
     for (let channel = 0; channel < 3; channel++) {
       const at = pixel * 3 + channel;

@@ -47,7 +47,7 @@ describe('--help', () => {
   it('lists the commands', async () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
-    expect(commands).toEqual(['demo', 'train', 'prototypes', 'predict', 'evaluate', 'doctor']);
+    expect(commands).toEqual(['demo', 'train', 'prototypes', 'predict', 'evaluate', 'data', 'doctor']);
     for (const command of commands) expect(out).toMatch(new RegExp(`^ +${command}\\b`, 'm'));
   });
 

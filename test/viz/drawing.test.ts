@@ -118,7 +118,7 @@ describe('colouring', () => {
   it('tints labels, and leaves the background as it is', () => {
     const grey = { width: 3, height: 1, data: new Uint8Array(9).fill(100) };
     const labels = { width: 3, height: 1, data: Uint8Array.from([0, 1, 1]) };
-    const tinted = overlayLabels(grey, labels, vocPalette(), 0.5);
+    const tinted = overlayLabels(grey, labels, vocPalette(), { opacity: 0.5 });
     expect(pixel(tinted, 0, 0)).toEqual([60, 60, 60]); // the outline
     expect(pixel(tinted, 1, 0)).toEqual([114, 50, 50]);
     const plain = overlayLabels(grey, { ...labels, data: new Uint8Array(3) }, vocPalette());
