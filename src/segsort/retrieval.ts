@@ -4,12 +4,14 @@
  */
 import { scope, type Tensor, type TensorLike } from '../tensor/graph.js';
 import { OpError } from '../tensor/op.js';
+import { takeAlong } from '../tensor/ops/along.js';
 import { gather } from '../tensor/ops/gather.js';
 import { matmul } from '../tensor/ops/matmul.js';
 import { topK } from '../tensor/ops/select_k.js';
 import { reshape } from '../tensor/ops/shape.js';
 import { showShape } from '../tensor/types.js';
 import { type ClusteringOptions, clusterCount, clusterImages, type ImagesToCluster } from './clustering.js';
+import { GROUP, groupMaxima, groupMembers } from './ops/nearest_groups.js';
 import { voteLabels } from './ops/votes.js';
 import { lookUp, prototypesOf } from './prototypes.js';
 
@@ -20,7 +22,11 @@ export interface Neighbours {
   readonly indices: Tensor;
 }
 
-/** The k rows of `table` f32 [M,D] with the largest dot products with each row of `queries` f32 [Q,D]. k is at most 64. */
+/**
+ * The k rows of `table` f32 [M,D] with the largest dot products with each row of `queries` f32 [Q,D]: exactly these, up to
+ * rounding. k is at most 64. Where the table is long, the similarities are not stored but reduced by groups of rows (see
+ * `nearest_groups.ts`).
+ */
 export function nearestPrototypes(queries: TensorLike, table: TensorLike, k: number): Neighbours {
   const rows = table.shape[0] ?? 0;
   if (k > rows)
@@ -28,8 +34,14 @@ export function nearestPrototypes(queries: TensorLike, table: TensorLike, k: num
       'nearestPrototypes',
       `k = ${k}, but the table ${showShape(table.shape)} has only ${rows} prototypes`,
     );
-  const { values, indices } = topK(matmul(queries, table, { transposeB: true }), k);
-  return { similarities: values, indices };
+  // With fewer rows, there would be little that the second pass need not look at.
+  if (rows < 4 * GROUP * k) {
+    const { values, indices } = topK(matmul(queries, table, { transposeB: true }), k);
+    return { similarities: values, indices };
+  }
+  const members = groupMembers(queries, table, topK(groupMaxima(queries, table), k).indices);
+  const { values, indices } = topK(members.similarities, k);
+  return { similarities: values, indices: takeAlong(members.rows, indices) };
 }
 
 export interface SegmentedImages {

@@ -1,9 +1,11 @@
 // From each row of [rows, length] the elements at the row's k columns: x [rows, length], columns [rows, k] to [rows, k].
+alias T = f32;  // @param
+
 struct Uniforms { count: u32, length: u32, k: u32 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<T>;
 @group(0) @binding(2) var<storage, read> columns: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<T>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -12,5 +14,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (index >= u.count) { return; }
   let column = columns[index];
   let known = column < u.length;
-  y[index] = select(0.0, x[index / u.k * u.length + select(0u, column, known)], known);
+  y[index] = select(T(), x[index / u.k * u.length + select(0u, column, known)], known);
 }

@@ -3,14 +3,14 @@ import sourcePut from '../../shaders/put_along.wgsl';
 import sourceTake from '../../shaders/take_along.wgsl';
 import { apply1, type Tensor, type TensorLike } from '../graph.js';
 import { input, linearGrid, type Op, OpError, output } from '../op.js';
-import { ndarray, type Shape, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
+import { type DType, ndarray, type Shape, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
 import { sampleIntegers, sampleValues } from './sample_values.js';
 
-function checkColumns(op: string, x: TensorType, columns: TensorType): void {
-  if (x.dtype !== 'f32' || columns.dtype !== 'i32')
+function checkColumns(op: string, x: TensorType, columns: TensorType, dtypes: readonly DType[]): void {
+  if (!dtypes.includes(x.dtype) || columns.dtype !== 'i32')
     throw new OpError(
       op,
-      `expects f32 and i32, got ${x.dtype}${showShape(x.shape)} and ${columns.dtype}${showShape(columns.shape)}`,
+      `expects ${dtypes.join(' or ')} and i32, got ${x.dtype}${showShape(x.shape)} and ${columns.dtype}${showShape(columns.shape)}`,
     );
 }
 
@@ -19,17 +19,20 @@ const lastOf = (shape: Shape) => shape[shape.length - 1]!;
 export const takeAlongOp: Op<null> = {
   name: 'takeAlong',
   infer([x, columns]) {
-    checkColumns('takeAlong', x!, columns!);
+    checkColumns('takeAlong', x!, columns!, ['f32', 'i32']);
     if (columns!.shape.length < 1 || !sameShape(x!.shape.slice(0, -1), columns!.shape.slice(0, -1)))
       throw new OpError(
         'takeAlong',
         `rows of ${showShape(x!.shape)} and of columns ${showShape(columns!.shape)} differ`,
       );
-    return [{ shape: columns!.shape, dtype: 'f32' }];
+    return [{ shape: columns!.shape, dtype: x!.dtype }];
   },
-  grad: ({ inputs: [x, columns], grads }) => [putAlong(grads[0]!, columns!, lastOf(x!.shape)), null],
+  grad: ({ inputs: [x, columns], grads }) => [
+    x!.dtype === 'f32' ? putAlong(grads[0]!, columns!, lastOf(x!.shape)) : null,
+    null,
+  ],
   reference([x, columns]) {
-    const y = ndarray(columns!.shape);
+    const y = ndarray(columns!.shape, undefined, x!.dtype);
     const length = lastOf(x!.shape);
     for (const [i, column] of columns!.data.entries())
       if (column >= 0 && column < length)
@@ -39,6 +42,7 @@ export const takeAlongOp: Op<null> = {
   samples: () => [
     { inputs: [sampleValues([3, 4, 6]), sampleIntegers([3, 4, 5], -1, 8)], params: null },
     { inputs: [sampleValues([7]), sampleIntegers([2], 0, 7)], params: null },
+    { inputs: [sampleIntegers([3, 6], -9, 1e6), sampleIntegers([3, 5], -1, 8)], params: null, checkGrad: false },
   ],
   kernels: [
     {
@@ -48,6 +52,7 @@ export const takeAlongOp: Op<null> = {
         return [
           {
             source: sourceTake,
+            constants: { T: x!.dtype },
             uniforms: { count, length: lastOf(x!.shape), k: lastOf(columns!.shape) },
             buffers: [input(0), input(1), output(0)],
             workgroups: linearGrid(count, 64),
@@ -59,7 +64,7 @@ export const takeAlongOp: Op<null> = {
   flops: () => 0,
 };
 
-/** Elements of rows [...,C] at i32 columns [...,K], to [...,K]; zero for columns out of range. */
+/** Elements of f32 or i32 rows [...,C] at i32 columns [...,K], to [...,K]; zero for columns out of range. */
 export function takeAlong(x: TensorLike, columns: TensorLike): Tensor {
   return apply1(takeAlongOp, [x, columns], null);
 }
@@ -67,7 +72,7 @@ export function takeAlong(x: TensorLike, columns: TensorLike): Tensor {
 export const putAlongOp: Op<{ readonly length: number }> = {
   name: 'putAlong',
   infer([values, columns], { length }) {
-    checkColumns('putAlong', values!, columns!);
+    checkColumns('putAlong', values!, columns!, ['f32']);
     if (values!.shape.length < 1 || !sameShape(values!.shape, columns!.shape))
       throw new OpError(
         'putAlong',

@@ -196,6 +196,22 @@ export const toIntOp: Op<None> = elementwise<None>({
   grad: () => [null],
   samples: () => integerSample([-3.7, 0.2, 255, 99.99], 'f32'),
 });
+/** Sum of two i32, for row numbers: they outgrow what f32 holds exactly. */
+export const addIntegersOp: Op<None> = elementwise<None>({
+  name: 'addIntegers',
+  accepts: ['i32', 'i32'],
+  gives: 'i32',
+  wgsl: () => 'a + b',
+  compute: ([a, b]) => a! + b!,
+  grad: () => [null, null],
+  samples: () => [
+    {
+      inputs: [ndarray([2, 3], [-1, 0, 5, 16777217, 7, 2e9], 'i32'), ndarray([2, 1], [-3, 16777218], 'i32')],
+      params: NONE,
+      checkGrad: false,
+    },
+  ],
+});
 
 export const elementwiseOps: Op[] = [
   addOp,
@@ -224,9 +240,12 @@ export const elementwiseOps: Op[] = [
   whereOp,
   toFloatOp,
   toIntOp,
+  addIntegersOp,
 ];
 
 export const add = (a: TensorLike, b: TensorLike): Tensor => apply1(addOp, [a, b], NONE);
+/** Sum of two i32. */
+export const addIntegers = (a: TensorLike, b: TensorLike): Tensor => apply1(addIntegersOp, [a, b], NONE);
 export const sub = (a: TensorLike, b: TensorLike): Tensor => apply1(subOp, [a, b], NONE);
 export const mul = (a: TensorLike, b: TensorLike): Tensor => apply1(mulOp, [a, b], NONE);
 export const div = (a: TensorLike, b: TensorLike): Tensor => apply1(divOp, [a, b], NONE);
