@@ -3,8 +3,21 @@ export * from './autograd/accumulator.js';
 export * from './autograd/grad.js';
 export * from './autograd/sgd.js';
 export * from './checkpoints/host_tensors.js';
+export { openNumpy } from './checkpoints/numpy.js';
+export { serializeNpy } from './checkpoints/numpy_header.js';
+export { openTensorFile } from './checkpoints/open.js';
 export * from './checkpoints/safetensors.js';
 export * from './checkpoints/safetensors_writer.js';
+export {
+  type CheckpointFormat,
+  CheckpointFormatError,
+  type DType as StoredDType,
+  type StoredTensor,
+  type TensorData,
+  type TensorEntry,
+  type TensorFile,
+} from './checkpoints/tensor_file.js';
+export { openTorch } from './checkpoints/torch.js';
 export * from './data/augment.js';
 export * from './data/builtin_descriptions.js';
 export * from './data/check.js';
@@ -39,7 +52,15 @@ export * from './models/pspnet.js';
 export * from './models/resnet.js';
 export * from './models/skip_head.js';
 export * from './models/statistics.js';
-export { type FileSource, fetchFiles, memoryFiles } from './platform/files.js';
+export {
+  blobFile,
+  FileError,
+  type FileSource,
+  fetchFiles,
+  memoryFile,
+  memoryFiles,
+  type RandomAccessFile,
+} from './platform/files.js';
 export * from './platform/gpu.js';
 export * from './segsort/affinity_loss.js';
 export * from './segsort/clustering.js';

@@ -47,15 +47,16 @@ export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, file: string): 
 export async function openSafetensors(file: RandomAccessFile): Promise<TensorFile> {
   const length = headerLength(await file.read(0, Math.min(8, file.size)), file.size, file.name);
   const { entries, metadata } = parseHeader(await file.read(8, length), file.size, file.name);
-  const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  const begins = new Map(entries.map(({ name, begin }) => [name, begin]));
+  const listed = new Map(entries.map(({ begin: _, end: __, ...entry }) => [entry.name, entry]));
   return {
     format: 'safetensors',
     file: file.name,
-    entries: byName,
+    entries: listed,
     metadata,
     read: async (name) => {
-      const { dtype, shape, begin, bytes } = requireEntry(file.name, byName, name);
-      return tensorOf(dtype, shape, await file.read(8 + length + begin, bytes));
+      const { dtype, shape, bytes } = requireEntry(file.name, listed, name);
+      return tensorOf(dtype, shape, await file.read(8 + length + begins.get(name)!, bytes));
     },
     [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
   };
