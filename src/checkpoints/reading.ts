@@ -18,11 +18,11 @@ export function tensorOf(dtype: DType, shape: Shape, bytes: Uint8Array<ArrayBuff
  *
  * @throws CheckpointFormatError where there is none, or it cannot be read as numbers
  */
-export function requireEntry(
+export function requireEntry<E extends TensorEntry>(
   file: string,
-  entries: ReadonlyMap<string, TensorEntry>,
+  entries: ReadonlyMap<string, E>,
   name: string,
-): TensorEntry & { readonly dtype: DType } {
+): E & { readonly dtype: DType } {
   const entry = entries.get(name);
   const fail = (message: string): never => {
     throw new CheckpointFormatError(file, { tensor: name }, message);
