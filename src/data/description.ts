@@ -173,6 +173,12 @@ export const classNames = ({ classes }: DataDescription): string[] => classes.ma
 /** By class, whether it is countable. */
 export const thingClasses = ({ classes }: DataDescription): boolean[] => classes.map(({ thing }) => thing);
 
+/** The class of what is none of the others, which overlays leave as it is; null where every pixel is of some class. */
+export function backgroundOf({ classes }: DataDescription): number | null {
+  const index = classes.findIndex(({ name }) => name.toLowerCase() === 'background');
+  return index < 0 ? null : index;
+}
+
 /**
  * How a `Dataset` reads the files of such a data set. Where values are classes as they are, they are not looked at, so
  * that a run may tell apart other classes than the description names.
