@@ -66,6 +66,7 @@ export * from './segsort/affinity_loss.js';
 export * from './segsort/clustering.js';
 export * from './segsort/initialise.js';
 export * from './segsort/label_maps.js';
+export * from './segsort/knn.js';
 export * from './segsort/loss.js';
 export * from './segsort/memory_banks.js';
 export * from './segsort/objectives/affinity.js';
