@@ -1,10 +1,12 @@
 /** The `segsort` command, put together from its sub-commands. */
 import { Command, CommanderError } from 'commander';
+import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
 import { describeError, EXIT, exitCodeOf } from './errors.js';
 import { evaluateCommand } from './evaluate.js';
+import { inspectCommand } from './inspect.js';
 import { predictCommand } from './predict.js';
 import { prototypesCommand } from './prototypes.js';
 import { variantsFor } from './session.js';
@@ -36,6 +38,8 @@ export function buildProgram(): Command {
     predictCommand(),
     evaluateCommand(),
     dataCommand(),
+    inspectCommand(),
+    convertCommand(),
     doctorCommand(variantsFor),
   ])
     program.addCommand(command);
