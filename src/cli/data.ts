@@ -12,7 +12,7 @@ import { bsdsLists, camvidLists, folderLists } from '../data/folder_lists.node.j
 import { type GeneratedLists, writeLists } from '../data/list_folder.node.js';
 import { vocLists } from '../data/voc_lists.node.js';
 import { folderFiles, writeFileAtomic } from '../platform/files.node.js';
-import { dataCheckCommand } from './data_check.js';
+import { counted, dataCheckCommand } from './data_check.js';
 import { findDescription } from './data_folder.js';
 import { UsageError } from './errors.js';
 import { exists } from './run_folder.js';
@@ -91,8 +91,11 @@ function listsCommand(): Command {
       refuseMissing(generated.missing, options.skipMissing ?? false);
       const out = options.out ?? folder;
       await mkdir(out, { recursive: true });
-      const written = await writeLists(out, generated, options.force);
-      for (const [name, entries] of generated.lists) console.log(`${name}.txt: ${entries.length} images`);
+      const written = await writeLists(out, generated, {
+        force: options.force ?? false,
+        update: kind === 'folders' && resolve(out) === resolve(folder),
+      });
+      for (const [name, entries] of generated.lists) console.log(`${name}.txt: ${counted(entries.length, 'image')}`);
       for (const note of generated.notes) console.log(note);
       console.log(written.length === 0 ? 'all were there already' : `written to ${out}: ${written.join(', ')}`);
     });
@@ -102,7 +105,10 @@ function refuseMissing(missing: readonly string[], skip: boolean): void {
   if (missing.length === 0) return;
   const shown = `${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', ...' : ''}`;
   if (!skip)
-    throw new DataError(null, `${missing.length} files are missing: ${shown}; --skip-missing leaves their images out`);
+    throw new DataError(
+      null,
+      `${counted(missing.length, 'file')} missing: ${shown}; --skip-missing leaves their images out`,
+    );
   console.log(`left out for want of files: ${missing.length} (${shown})`);
 }
 
@@ -149,6 +155,6 @@ function encodeCommand(): Command {
         await mkdir(dirname(join(out, name)), { recursive: true });
         await writeFileAtomic(join(out, name), encodeGreyPng(encoded));
       }
-      console.log(`${names.length} predictions encoded; written to ${out}`);
+      console.log(`${counted(names.length, 'prediction')} encoded; written to ${out}`);
     });
 }

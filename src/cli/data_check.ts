@@ -137,14 +137,14 @@ export function describeCheck(report: CheckReport, show: number): string {
   if (report.findings.length > 0) parts.push(describeFindings(report.findings, show));
   if (report.description === null)
     parts.push('The folder has no dataset.json, so label values were counted, but not judged; see --as and --classes.');
-  parts.push(`${count(report.errors, 'error')}, ${count(report.warnings, 'warning')}`);
+  parts.push(`${counted(report.errors, 'error')}, ${counted(report.warnings, 'warning')}`);
   return parts.join('\n\n');
 }
 
 function describeList(list: ListReport, show: number): string {
   const { samples, labelled, palettes, unlabelled, classes } = list;
   const heading = [
-    `${list.list}: ${count(samples, 'image')}`,
+    `${list.list}: ${counted(samples, 'image')}`,
     ...(list.heights && list.widths ? [`${span(list.heights)} x ${span(list.widths)} pixels (height x width)`] : []),
     ...(labelled > 0 ? [`${labelled} with labels (${labelled - palettes} grey, ${palettes} palette)`] : []),
     ...(unlabelled > 0 ? [`${unlabelled} without`] : []),
@@ -174,4 +174,5 @@ function describeFindings(findings: readonly ListFinding[], show: number): strin
 }
 
 const span = ({ least, most }: NonNullable<Extremes>): string => (least === most ? `${least}` : `${least}-${most}`);
-const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
+/** `1 image`, `2 images` */
+export const counted = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;

@@ -102,13 +102,24 @@ export function withLists(description: DataDescription, lists: GeneratedLists['l
   return { ...description, lists: Object.fromEntries(named) };
 }
 
+export interface WriteOptions {
+  /** Writes over lists that are there and differ. */
+  readonly force?: boolean;
+  /** Writes over a description that is there and differs, because the generated one was made from it. */
+  readonly update?: boolean;
+}
+
 /**
  * Writes lists and `dataset.json` into a folder; what is there already and the same is left alone. Returns the names
  * of the files written.
  *
- * @throws DataError naming what is there already and differs, unless `force` is given; then nothing was written
+ * @throws DataError naming what is there already and differs, unless that was allowed; then nothing was written
  */
-export async function writeLists(folder: string, generated: GeneratedLists, force = false): Promise<string[]> {
+export async function writeLists(
+  folder: string,
+  generated: GeneratedLists,
+  { force = false, update = false }: WriteOptions = {},
+): Promise<string[]> {
   const files = new Map([[DESCRIPTION_FILE, formatDescription(generated.description)]]);
   for (const [name, entries] of generated.lists) if (entries.length > 0) files.set(`${name}.txt`, formatList(entries));
   const current = async (name: string) => readFile(join(folder, name), 'utf8').catch(() => null);
@@ -117,7 +128,7 @@ export async function writeLists(folder: string, generated: GeneratedLists, forc
   for (const [name, text] of files) {
     const old = await current(name);
     if (old !== text) fresh.push([name, text]);
-    if (old !== null && old !== text) differing.push(name);
+    if (old !== null && old !== text && !(update && name === DESCRIPTION_FILE)) differing.push(name);
   }
   if (differing.length > 0 && !force)
     throw new DataError(

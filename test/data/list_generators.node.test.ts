@@ -203,6 +203,6 @@ describe('writeLists', () => {
     await rm(join(root, 'dataset.json'));
     await expect(writeLists(root, generated)).rejects.toThrow('has train.txt already, with other contents');
     await expect(readFile(join(root, 'dataset.json'))).rejects.toThrow('ENOENT');
-    expect(await writeLists(root, generated, true)).toEqual(['dataset.json', 'train.txt']);
+    expect(await writeLists(root, generated, { force: true })).toEqual(['dataset.json', 'train.txt']);
   });
 });

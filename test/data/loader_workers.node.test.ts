@@ -11,6 +11,7 @@ import { encodeGreyPng } from '../../src/data/codecs.js';
 import { Dataset } from '../../src/data/dataset.js';
 import { workerDecoder } from '../../src/data/decoder.js';
 import { DataError } from '../../src/data/errors.js';
+import { inspectSample } from '../../src/data/inspect.js';
 import { PLAIN_LABELS } from '../../src/data/label_reading.js';
 import { formatList, parseList } from '../../src/data/lists.js';
 import type * as Library from '../../src/data/loader.js';
@@ -91,6 +92,22 @@ describe('a loader with worker threads', () => {
     }
     await expect(loader.batch(0)).rejects.toThrow(/^cut\.jpg: truncated JPEG/);
     await expect(loader.batch(1)).rejects.toThrow('1.png: label is 21x29, its image 0.jpg is 20x30');
+  });
+
+  it('looks samples over as the calling thread does', async () => {
+    const url = pathToFileURL(join(folder, 'dist', 'decode_worker.js'));
+    const rules = { classes: 3, colours: [], things: [] };
+    const { source } = dataset();
+    const filesOf = async (label: string) =>
+      new Dataset(source, parseList(`0.jpg ${label}\n`, 'list.txt'), { regions: { template: '0.png' } }).readFiles(0);
+    await using threaded = await workerDecoder(1, (events) =>
+      startModuleWorker(url, () => Promise.reject() as never, events),
+    );
+    for (const label of ['0.png', '1.png', 'cut.jpg']) {
+      const inspection = await threaded.inspect(await filesOf(label), rules);
+      expect(inspection.findings.length).toBeGreaterThan(0);
+      expect(inspection).toEqual(inspectSample(await filesOf(label), rules));
+    }
   });
 
   it('ends its threads when disposed of, and what it was doing with an error', async () => {
