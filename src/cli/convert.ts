@@ -1,10 +1,10 @@
 /** `segsort convert`: any checkpoint as safetensors. */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { openTensorFile } from '../checkpoints/open.js';
 import { streamSafetensors } from '../checkpoints/safetensors_writer.js';
 import type { TensorEntry } from '../checkpoints/tensor_file.js';
-import { openFile, writeFileStreamed } from '../platform/files.node.js';
+import { writeFileStreamed } from '../platform/files.node.js';
+import { openCheckpoint } from './checkpoint_file.js';
 import { UsageError } from './errors.js';
 
 const HELP = `
@@ -13,7 +13,7 @@ tensor is in memory at a time. Strings and objects, which safetensors cannot hol
 
 Examples:
   segsort convert resnet_v1_101.ckpt resnet_v1_101.safetensors
-  segsort convert model.ckpt-30000.index segsort.safetensors
+  segsort convert model.ckpt-30000 segsort.safetensors
   segsort convert resnet101.pth resnet101.safetensors
 `;
 
@@ -29,8 +29,7 @@ export function convertCommand(): Command {
 async function convert(from: string, to: string): Promise<void> {
   if (!to.endsWith('.safetensors')) throw new UsageError(`${to}: safetensors is what can be written; name it so`);
   if (resolve(from) === resolve(to)) throw new UsageError(`${to} is the file to be read; name another`);
-  await using opened = await openFile(from);
-  await using file = await openTensorFile(opened);
+  await using file = await openCheckpoint(from);
   const entries = [...file.entries.values()];
   const numeric = entries.filter((entry): entry is TensorEntry & { dtype: NonNullable<TensorEntry['dtype']> } => {
     return entry.dtype !== null;

@@ -1,11 +1,10 @@
 /** `segsort inspect`: what a checkpoint holds. */
 import { Command, Option } from 'commander';
-import { openTensorFile } from '../checkpoints/open.js';
 import { type Summary, summarize } from '../checkpoints/summary.js';
 import type { TensorEntry, TensorFile } from '../checkpoints/tensor_file.js';
 import { recogniseWeights } from '../models/weights.js';
-import { openFile } from '../platform/files.node.js';
-import { showShape } from '../tensor/types.js';
+import { showShape, sizeOf } from '../tensor/types.js';
+import { openCheckpoint } from './checkpoint_file.js';
 import { UsageError } from './errors.js';
 import { formatTable } from './table.js';
 
@@ -21,11 +20,12 @@ interface Row extends TensorEntry {
 }
 
 const HELP = `
-Reads TensorFlow checkpoints (one file, or .index with its .data files; name the .index), PyTorch's .pth and .pt,
-safetensors, .npy and .npz. What a file is decides its contents, not its name.
+Reads TensorFlow checkpoints (one file, or .index with its .data files), PyTorch's .pth and .pt, safetensors, .npy and
+.npz; a file's contents say which it is, not its name.
 
 Examples:
   segsort inspect resnet_v1_101.ckpt
+  segsort inspect snapshots/model.ckpt-30000
   segsort inspect resnet101.pth --match layer4 --json
 `;
 
@@ -41,8 +41,7 @@ export function inspectCommand(): Command {
 }
 
 async function inspect(path: string, options: InspectOptions): Promise<void> {
-  await using opened = await openFile(path);
-  await using file = await openTensorFile(opened);
+  await using file = await openCheckpoint(path);
   const chosen = [...file.entries.values()].filter(({ name }) => name.includes(options.match ?? ''));
   if (chosen.length === 0 && options.match !== undefined)
     throw new UsageError(`${path}: none of its ${file.entries.size} tensors has ${options.match} in its name`);
@@ -51,7 +50,7 @@ async function inspect(path: string, options: InspectOptions): Promise<void> {
     const summary = options.values && entry.dtype ? summarize(await file.read(entry.name)) : null;
     rows.push({ ...entry, summary });
   }
-  console.log(options.json ? asJson(file, rows) : asText(file, opened.size, rows));
+  console.log(options.json ? asJson(file, rows) : asText(file, rows));
 }
 
 function asJson(file: TensorFile, rows: readonly Row[]): string {
@@ -59,12 +58,13 @@ function asJson(file: TensorFile, rows: readonly Row[]): string {
   return JSON.stringify({ file: file.file, format, model: recogniseWeights(file), metadata, tensors: rows }, null, 2);
 }
 
-function asText(file: TensorFile, size: number, rows: readonly Row[]): string {
-  const elements = rows.reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0);
+function asText(file: TensorFile, rows: readonly Row[]): string {
+  const elements = rows.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
   const model = recogniseWeights(file);
   const facts = [
-    `${file.file}: ${file.format}, ${size.toLocaleString('en')} bytes`,
-    `${rows.length} tensors, ${elements.toLocaleString('en')} elements${model ? `; ${model}` : ''}`,
+    `${file.file}: ${file.format}${model ? `, ${model}` : ''}`,
+    `${rows.length} tensors, ${elements.toLocaleString('en')} elements, ${bytes.toLocaleString('en')} bytes`,
     ...Object.entries(file.metadata).map(([key, value]) => `${key}: ${value}`),
   ];
   const heading = ['tensor', 'type', 'shape', 'mean', 'deviation', 'least', 'most', 'not finite'];

@@ -1,10 +1,11 @@
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveConfig } from '../../src/cli/config.js';
-import { buildProgram, runCli } from '../../src/cli/program.js';
+import { buildProgram } from '../../src/cli/program.js';
 import { RunFolder } from '../../src/cli/run_folder.js';
+import { run } from '../support/command.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -17,28 +18,6 @@ beforeAll(async () => {
   await writeFile(join(folder, 'broken.json'), '{');
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-afterEach(() => vi.restoreAllMocks());
-
-/** Runs the command in this process. */
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const written: Record<'out' | 'err', string[]> = { out: [], err: [] };
-  const collect = (where: string[]) => (text: unknown) => {
-    where.push(String(text));
-    return true;
-  };
-  const collectLine = (where: string[]) => (text: unknown) => {
-    where.push(`${text}\n`);
-  };
-  vi.spyOn(process.stdout, 'write').mockImplementation(collect(written.out));
-  vi.spyOn(process.stderr, 'write').mockImplementation(collect(written.err));
-  vi.spyOn(console, 'log').mockImplementation(collectLine(written.out));
-  vi.spyOn(console, 'error').mockImplementation(collectLine(written.err));
-  const code = await runCli(args);
-  vi.restoreAllMocks();
-  process.exitCode = undefined;
-  return { code, out: written.out.join(''), err: written.err.join('') };
-}
-
 const path = (...parts: string[]) => join(folder, ...parts);
 
 describe('--help', () => {
@@ -47,7 +26,17 @@ describe('--help', () => {
   it('lists the commands', async () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
-    expect(commands).toEqual(['demo', 'train', 'prototypes', 'predict', 'evaluate', 'data', 'doctor']);
+    expect(commands).toEqual([
+      'demo',
+      'train',
+      'prototypes',
+      'predict',
+      'evaluate',
+      'data',
+      'inspect',
+      'convert',
+      'doctor',
+    ]);
     for (const command of commands) expect(out).toMatch(new RegExp(`^ +${command}\\b`, 'm'));
   });
 
