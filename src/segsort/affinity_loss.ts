@@ -66,7 +66,10 @@ export function adaptiveAffinityLoss(
 ): AffinityTerms {
   return scope('adaptiveAffinityLoss', () => {
     const classes = probabilities.shape[3]!;
-    for (const [name, table] of Object.entries(weights))
+    for (const [name, table] of [
+      ['edge', weights.edge],
+      ['not-edge', weights.notEdge],
+    ] as const)
       if (!sameShape(table.shape, [classes, AFFINITY_SIZES.length]))
         throw new OpError(
           'adaptiveAffinityLoss',

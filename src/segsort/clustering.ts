@@ -87,8 +87,10 @@ export function clusteringFeatures(unitEmbedding: TensorLike, sizes: TensorLike,
 }
 
 export interface ImagesToCluster {
-  /** f32 [N,h,w,D], of any length: it is normalised here. */
+  /** f32 [N,h,w,D], of any length: it is normalised here, unless `unit` says that it is. */
   readonly embedding: TensorLike;
+  /** True: the embedding is unit vectors. Default false. */
+  readonly unit?: boolean;
   /** f32 [N,2]: the valid height and width of each image on the canvas [h,w]. Default: all of it. */
   readonly sizes?: TensorLike;
   /** f32 [N,h*w] or [N,h,w]: pixels where this is 0 take no part. Default: all valid pixels do. */
@@ -112,7 +114,8 @@ export function clusterImages(images: ImagesToCluster, options: ClusteringOption
   const sizes = images.sizes ?? fullSizes(count, canvas);
   if (!sameShape(sizes.shape, [count, 2]))
     throw new OpError('clusterImages', `sizes must be [${count},2], got ${showShape(sizes.shape)}`);
-  const embedding = l2Normalize(reshape(images.embedding, [count, height * width, channels]));
+  const rows = reshape(images.embedding, [count, height * width, channels]);
+  const embedding = images.unit ? rows : l2Normalize(rows);
   let initial = initialClusters(sizes, { ...canvas, cells: options.cells });
   if (images.mask) {
     const taken = greater(reshape(images.mask, [count, height * width]), constant([], [0]));

@@ -79,7 +79,7 @@ export interface SegsortLossOptions extends NcaLossOptions {
 export interface SegsortLossInputs {
   /** f32 [N,P,D] or [N,h,w,D], of any length: it is normalised here, unless `unit` says that it is. */
   readonly embedding: TensorLike;
-  /** True: the embedding is unit vectors, as `clusterImages` gives them. Default false. */
+  /** True: the embedding is unit vectors. Default false. */
   readonly unit?: boolean;
   /** i32 [N,P] or [N,h,w]. */
   readonly labels: TensorLike;

@@ -85,8 +85,10 @@ export class TrainingStep implements Disposable {
 
   #traceAll(args: readonly Tensor[]): { figures: Tensor } {
     const { gradients, validPixels, figures } = this.#backward(args);
-    scope('optimiser', () => this.#parts.sgd.update(gradients, args[0]!));
-    this.#watch(validPixels);
+    scope('optimiser', () => {
+      this.#parts.sgd.update(gradients, args[0]!);
+      this.#watch(validPixels);
+    });
     return { figures };
   }
 

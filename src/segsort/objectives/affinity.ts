@@ -2,19 +2,19 @@
  * Softmax cross entropy with an affinity field loss, fixed or adaptive (Ke et al., ECCV 2018): baselines that know of
  * neighbouring pixels.
  */
-import type { SgdGroup } from '../../autograd/sgd.js';
 import { scope, type Tensor } from '../../tensor/graph.js';
 import { add, exp, mul, mulScalar } from '../../tensor/ops/elementwise.js';
 import { softmax } from '../../tensor/ops/normalize.js';
 import { FlatGroup, Resident } from '../../tensor/resident.js';
 import type { Runtime } from '../../tensor/runtime.js';
-import { hostTensor } from '../../tensor/types.js';
+import { hostTensor, sizeOf } from '../../tensor/types.js';
 import {
   AFFINITY_SIZES,
   type AffinityOptions,
   type AffinityTerms,
   adaptiveAffinityLoss,
   affinityLoss,
+  type SizeWeights,
 } from '../affinity_loss.js';
 import type { LabelOptions } from '../prototypes.js';
 import {
@@ -65,40 +65,29 @@ export function affinityObjective(options: AffinityObjectiveOptions): Objective 
       requireLogits(name, channels, options);
       if (!options.adaptive)
         return stateless(step((probabilities, labels) => affinityLoss(probabilities, labels, options)));
-      const weights = new LearntSizeWeights(runtime, options.classes);
-      return {
-        residents: weights.group.entries,
-        learnt: [weights.ascent],
-        reset: () => weights.reset(),
-        trace: step((probabilities, labels) => adaptiveAffinityLoss(probabilities, labels, weights, options)),
-        [Symbol.dispose]: () => weights.group[Symbol.dispose](),
-      };
+      return adaptive(runtime, options.classes, (weights) =>
+        step((probabilities, labels) => adaptiveAffinityLoss(probabilities, labels, weights, options)),
+      );
     },
   };
 }
 
-/** The logits of what each class makes of the patch sizes: all alike at first, then learnt to make the loss large. */
-class LearntSizeWeights {
-  readonly edge: Resident;
-  readonly notEdge: Resident;
-  readonly group: FlatGroup;
-  readonly #runtime: Runtime;
-
-  constructor(runtime: Runtime, classes: number) {
-    const table = (name: string) => new Resident(name, { shape: [classes, AFFINITY_SIZES.length], dtype: 'f32' });
-    this.edge = table('affinity/edge_weights');
-    this.notEdge = table('affinity/not_edge_weights');
-    this.group = new FlatGroup('affinity', [this.edge, this.notEdge]);
-    this.#runtime = runtime;
-    runtime.allocate(this.group);
-  }
-
-  get ascent(): SgdGroup {
-    return { parameters: this.group, rateFactor: -1, weightDecay: 0 };
-  }
-
-  reset(): void {
-    const { flat } = this.group;
-    this.#runtime.write(flat, hostTensor(flat.shape, new Float32Array(flat.shape[0]!)));
-  }
+/** Keeps the weights of the patch sizes: all alike at first, then learnt to make the loss large. */
+function adaptive(
+  runtime: Runtime,
+  classes: number,
+  trace: (weights: SizeWeights) => PreparedObjective['trace'],
+): PreparedObjective {
+  const table = (name: string) => new Resident(name, { shape: [classes, AFFINITY_SIZES.length], dtype: 'f32' });
+  const weights = { edge: table('affinity/edge_weights'), notEdge: table('affinity/not_edge_weights') };
+  const group = new FlatGroup('affinity', [weights.edge, weights.notEdge]);
+  runtime.allocate(group);
+  const { shape } = group.flat;
+  return {
+    residents: group.entries,
+    learnt: [{ parameters: group, rateFactor: -1, weightDecay: 0 }],
+    reset: () => runtime.write(group.flat, hostTensor(shape, new Float32Array(sizeOf(shape)))),
+    trace: trace(weights),
+    [Symbol.dispose]: () => group[Symbol.dispose](),
+  };
 }

@@ -1,7 +1,7 @@
 /** SegSort from labels (Hwang et al., ICCV 2019): pixels are clustered, and drawn to segments of their label. */
 import { scope } from '../../tensor/graph.js';
 import { addScalar, neg, toFloat } from '../../tensor/ops/elementwise.js';
-import { validLabels } from '../../tensor/ops/normalize.js';
+import { l2Normalize, validLabels } from '../../tensor/ops/normalize.js';
 import { max, sum } from '../../tensor/ops/reduce.js';
 import { clusterCount, clusterImages } from '../clustering.js';
 import { type NcaLossOptions, segsortLoss } from '../loss.js';
@@ -43,11 +43,12 @@ export function segsortObjective(options: SegsortOptions): Objective {
         learnt: [],
         reset: () => memory.reset(),
         trace(inputs) {
-          const labels = labelsOfOutput(inputs);
-          const mask = validLabels(labels, { classes, ignoreLabel: ignore });
-          const { clusters, embedding } = scope('clustering', () =>
-            clusterImages({ embedding: inputs.output, mask }, { cells, iterations: kmeansIterations }),
-          );
+          const labels = scope('input', () => labelsOfOutput(inputs));
+          const embedding = scope('loss', () => l2Normalize(inputs.output));
+          const { clusters } = scope('clustering', () => {
+            const mask = validLabels(labels, { classes, ignoreLabel: ignore });
+            return clusterImages({ embedding, unit: true, mask }, { cells, iterations: kmeansIterations });
+          });
           return scope('loss', () => {
             const { loss, validPixels, segmentCounts, prototypes, prototypeLabels } = segsortLoss(
               { embedding, unit: true, labels, clusters, banks: memory.use() },
