@@ -59,11 +59,10 @@ interface Part {
   readonly resident: Resident;
 }
 
-/** The best so far of a batch of queries, and the step that compares them with one more part. */
+/** The step that compares a batch of queries with one more part, and what it found so far where there are several. */
 interface Search {
-  readonly similarities: Resident;
-  readonly rows: Resident;
   readonly step: CompiledStep<{ similarities: Tensor; rows: Tensor }>;
+  readonly best: { readonly similarities: Resident; readonly rows: Resident } | null;
 }
 
 /** Rows of a part are counted in workgroups, of which a dispatch has no more than this along one axis. */
@@ -179,10 +178,13 @@ export class KnnIndex implements Disposable {
 
   async #searchBatch(queries: HostTensor): Promise<{ rows: HostTensor; similarities: HostTensor }> {
     const size = queries.shape[0]!;
-    const { step, similarities, rows } = this.#searchOf(size);
+    const { step, best } = this.#searchOf(size);
     const runtime = this.#runtime;
-    runtime.write(similarities, hostTensor([size, this.k], new Float32Array(size * this.k).fill(NO_SIMILARITY)));
-    runtime.write(rows, hostTensor([size, this.k], new Int32Array(size * this.k).fill(-1), 'i32'));
+    if (best) {
+      const { similarities, rows } = best;
+      runtime.write(similarities, hostTensor(similarities.shape, new Float32Array(size * this.k).fill(NO_SIMILARITY)));
+      runtime.write(rows, hostTensor(rows.shape, new Int32Array(size * this.k).fill(-1), 'i32'));
+    }
     let next = this.streamed ? this.#read(this.#parts[0]!) : null;
     let result: Awaited<ReturnType<typeof step.run>> | undefined;
     for (const [index, part] of this.#parts.entries()) {
@@ -197,39 +199,43 @@ export class KnnIndex implements Disposable {
       }
       result = await step.run(queries, part.resident, hostTensor([], [part.first], 'i32'));
     }
-    const [bestRows, best] = await Promise.all([result!.rows.read(), result!.similarities.read()]);
-    return { rows: bestRows, similarities: best };
+    const [rows, similarities] = await Promise.all([result!.rows.read(), result!.similarities.read()]);
+    return { rows, similarities };
   }
 
   #searchOf(size: number): Search {
     let search = this.#searches.get(size);
     if (!search) {
       const { k } = this;
-      const similarities = this.#runtime.resident('similarities so far', { shape: [size, k], dtype: 'f32' });
-      const rows = this.#runtime.resident('rows so far', { shape: [size, k], dtype: 'i32' });
+      const shape = [size, k];
+      const best =
+        this.#parts.length > 1
+          ? {
+              similarities: this.#runtime.resident('similarities so far', { shape, dtype: 'f32' }),
+              rows: this.#runtime.resident('rows so far', { shape, dtype: 'i32' }),
+            }
+          : null;
       const step = this.#runtime.compile((queries, table, first) => {
-        const part = nearestPrototypes(queries!, table!, Math.min(k, table!.shape[0]!));
+        const { similarities, indices } = nearestPrototypes(queries!, table!, Math.min(k, table!.shape[0]!));
+        if (!best) return { similarities, rows: indices };
         // Rows found before come first, and are lower: equal similarities keep the order of their rows.
-        const merged = topK(concat([similarities, part.similarities], 1), k);
-        const best = {
-          similarities: merged.values,
-          rows: takeAlong(concat([rows, addIntegers(part.indices, first!)], 1), merged.indices),
-        };
-        assign(similarities, best.similarities);
-        assign(rows, best.rows);
-        return best;
+        const merged = topK(concat([best.similarities, similarities], 1), k);
+        const rows = takeAlong(concat([best.rows, addIntegers(indices, first!)], 1), merged.indices);
+        assign(best.similarities, merged.values);
+        assign(best.rows, rows);
+        return { similarities: merged.values, rows };
       }, 'nearest neighbours');
-      search = { similarities, rows, step };
+      search = { step, best };
       this.#searches.set(size, search);
     }
     return search;
   }
 
   [Symbol.dispose](): void {
-    for (const { similarities, rows, step } of this.#searches.values()) {
+    for (const { step, best } of this.#searches.values()) {
       step[Symbol.dispose]();
-      similarities[Symbol.dispose]();
-      rows[Symbol.dispose]();
+      best?.similarities[Symbol.dispose]();
+      best?.rows[Symbol.dispose]();
     }
     this.#searches.clear();
     for (const resident of new Set(this.#parts.map(({ resident }) => resident))) resident[Symbol.dispose]();

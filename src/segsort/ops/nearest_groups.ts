@@ -10,7 +10,8 @@
 import sourceNaive from '../../shaders/segsort_group_maxima_naive.wgsl';
 import sourceQuads from '../../shaders/segsort_group_maxima_quads.wgsl';
 import sourceTiled from '../../shaders/segsort_group_maxima_tiled.wgsl';
-import sourceMembers from '../../shaders/segsort_group_members.wgsl';
+import sourceMembers from '../../shaders/segsort_group_members_naive.wgsl';
+import sourceMembersVec4 from '../../shaders/segsort_group_members_vec4.wgsl';
 import { apply, apply1, type Tensor, type TensorLike } from '../../tensor/graph.js';
 import { type Command, input, type Kernel, linearGrid, type Op, OpError, output } from '../../tensor/op.js';
 import { sampleIntegers, sampleValues } from '../../tensor/ops/sample_values.js';
@@ -112,26 +113,40 @@ export const groupMaximaOp: Op<None> = {
   },
 };
 
-function membersKernel(name: string, lanes: 1 | 4): Kernel<None> {
-  return {
-    name,
-    when: ({ inputs }) => extentsOf(inputs).channels % lanes === 0,
-    commands({ inputs }): Command[] {
-      const { queries, channels, rows } = extentsOf(inputs);
-      const chosen = inputs[2]!.shape[1]!;
-      const count = queries * chosen * GROUP;
-      return [
-        {
-          source: sourceMembers,
-          constants: { V: lanes === 4 ? 'vec4f' : 'f32', LANES: lanes },
-          uniforms: { count, chosen, group: GROUP, rows, channels: channels / lanes },
-          buffers: [input(0), input(1), input(2), output(0), output(1)],
-          workgroups: linearGrid(count, 64),
-        },
-      ];
-    },
-  };
-}
+const membersVec4: Kernel<None> = {
+  name: 'vec4',
+  when: ({ inputs }) => extentsOf(inputs).channels % 4 === 0,
+  commands({ inputs }): Command[] {
+    const { queries, channels, rows } = extentsOf(inputs);
+    const chosen = inputs[2]!.shape[1]!;
+    const count = (queries * chosen * GROUP) / 4;
+    return [
+      {
+        source: sourceMembersVec4,
+        uniforms: { count, chosen, group4: GROUP / 4, rows, channels4: channels / 4 },
+        buffers: [input(0), input(1), input(2), output(0), output(1)],
+        workgroups: linearGrid(count, 64),
+      },
+    ];
+  },
+};
+
+const membersNaive: Kernel<None> = {
+  name: 'naive',
+  commands({ inputs }): Command[] {
+    const { queries, channels, rows } = extentsOf(inputs);
+    const chosen = inputs[2]!.shape[1]!;
+    const count = queries * chosen * GROUP;
+    return [
+      {
+        source: sourceMembers,
+        uniforms: { count, chosen, group: GROUP, rows, channels },
+        buffers: [input(0), input(1), input(2), output(0), output(1)],
+        workgroups: linearGrid(count, 64),
+      },
+    ];
+  },
+};
 
 export const groupMembersOp: Op<None> = {
   name: 'groupMembers',
@@ -197,7 +212,7 @@ export const groupMembersOp: Op<None> = {
       params: {},
     },
   ],
-  kernels: [membersKernel('vec4', 4), membersKernel('naive', 1)],
+  kernels: [membersVec4, membersNaive],
   flops(inputs) {
     const { queries, channels } = extentsOf(inputs);
     return 2 * queries * inputs[2]!.shape[1]! * GROUP * channels;

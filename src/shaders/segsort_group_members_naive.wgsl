@@ -1,12 +1,9 @@
 // The rows of each query's chosen groups, in ascending order, with their dot products with the query: one invocation a
 // row. Rows beyond the end of the table are -1 and less similar than any.
-alias V = f32;  // @param
-const LANES: u32 = 1u;  // @param
-
 struct Uniforms { count: u32, chosen: u32, group: u32, rows: u32, channels: u32 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> queries: array<V>;
-@group(0) @binding(2) var<storage, read> table: array<V>;
+@group(0) @binding(1) var<storage, read> queries: array<f32>;
+@group(0) @binding(2) var<storage, read> table: array<f32>;
 @group(0) @binding(3) var<storage, read> groups: array<i32>;
 @group(0) @binding(4) var<storage, read_write> similarities: array<f32>;
 @group(0) @binding(5) var<storage, read_write> members: array<i32>;
@@ -26,10 +23,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   let row = u32(mine) * u.group + member;
   let known = row < u.rows;
   let at = select(0u, row, known) * u.channels;
-  var sum = V();
-  for (var c = 0u; c < u.channels; c++) { sum += queries[query * u.channels + c] * table[at + c]; }
-  let lanes = vec4f(sum);
-  let similarity = select(lanes.x, (lanes.x + lanes.y) + (lanes.z + lanes.w), LANES > 1u);
+  var similarity = 0.0;
+  for (var c = 0u; c < u.channels; c++) { similarity += queries[query * u.channels + c] * table[at + c]; }
   let to = (query * u.chosen + place) * u.group + member;
   similarities[to] = select(-3.4e38, similarity, known);
   members[to] = select(-1, i32(row), known);
