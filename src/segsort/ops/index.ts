@@ -2,11 +2,13 @@
 import type { Op } from '../../tensor/op.js';
 import { assignClustersOp } from './assign.js';
 import { bernoulliKlOp } from './bernoulli_kl.js';
+import { blendWindowsOp } from './blend_windows.js';
 import { initialClustersOp, locationsOp } from './grid.js';
 import { logAddExpOp } from './log_add_exp.js';
 import { ncaOps } from './nca.js';
 import { nearestGroupsOps } from './nearest_groups.js';
 import { segmentsOfOp } from './segments.js';
+import { spreadVotesOp } from './spread_votes.js';
 import { labelHistogramOp, majorityOp, voteLabelsOp } from './votes.js';
 
 export const segsortOps: readonly Op[] = [
@@ -21,4 +23,6 @@ export const segsortOps: readonly Op[] = [
   labelHistogramOp,
   majorityOp,
   voteLabelsOp,
+  blendWindowsOp,
+  spreadVotesOp,
 ];
