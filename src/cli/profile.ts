@@ -1,10 +1,11 @@
 /** The times of a step's kernels, added up by what they compute. */
+import { timesByPart } from '../segsort/step_parts.js';
 import type { StepTime } from '../tensor/replay.js';
 import { formatTable } from './table.js';
 
 const SHOWN = 40;
 
-/** The slowest kernels; those of the same variant and shapes are one line. */
+/** The slowest kernels, those of the same variant and shapes in one line, and the parts of the step. */
 export function profileTable(times: readonly StepTime[]): string {
   const groups = new Map<string, { count: number; milliseconds: number; flops: number; bytes: number }>();
   for (const { op, variant, shapes, milliseconds, flops, bytes } of times) {
@@ -32,7 +33,18 @@ export function profileTable(times: readonly StepTime[]): string {
     ]);
   const rest = slowest.length > SHOWN ? `\nand ${slowest.length - SHOWN} more` : '';
   const table = formatTable(['kernel', 'times', 'ms', '%', 'GFLOP/s', 'GB/s'], rows);
-  return `${table}${rest}\n\n${times.length} kernels, ${total.toFixed(2)} ms, ${(flops / 1e9).toFixed(2)} GFLOP, ${perSecond(flops, total)} GFLOP/s`;
+  return `${table}${rest}\n\n${partsTable(times)}\n\n${times.length} kernels, ${total.toFixed(2)} ms, ${(flops / 1e9).toFixed(2)} GFLOP, ${perSecond(flops, total)} GFLOP/s`;
+}
+
+/** What the step spends on the network, on clustering, on the loss; forward and backward. */
+function partsTable(times: readonly StepTime[]): string {
+  const rows = timesByPart(times).map(({ part, kernels, milliseconds, share }) => [
+    part,
+    String(kernels),
+    milliseconds.toFixed(3),
+    (100 * share).toFixed(1),
+  ]);
+  return formatTable(['part', 'kernels', 'ms', '%'], rows);
 }
 
 const perSecond = (amount: number, milliseconds: number): string =>

@@ -7,7 +7,7 @@ import { constant, scalar, scope, type Tensor, type TensorLike } from '../tensor
 import { OpError } from '../tensor/op.js';
 import { abs, add, affine, div, equal, maximum, mul, oneMinus, relu, sub } from '../tensor/ops/elementwise.js';
 import { oneHot } from '../tensor/ops/gather.js';
-import { pad, slice } from '../tensor/ops/layout.js';
+import { concat, pad, slice } from '../tensor/ops/layout.js';
 import { matmul } from '../tensor/ops/matmul.js';
 import { softmax, validLabels } from '../tensor/ops/normalize.js';
 import { sum } from '../tensor/ops/reduce.js';
@@ -76,11 +76,11 @@ export function adaptiveAffinityLoss(
           `${name} weights must be [${classes},${AFFINITY_SIZES.length}], got ${showShape(table.shape)}`,
         );
     const field = new Neighbourhoods(probabilities, labels, options, AFFINITY_SIZES[AFFINITY_SIZES.length - 1]!);
-    const ofPixels = { edge: field.lookUp(softmax(weights.edge)), notEdge: field.lookUp(softmax(weights.notEdge)) };
+    const ofPixels = field.lookUp(concat([softmax(weights.edge), softmax(weights.notEdge)], 1));
     const terms = AFFINITY_SIZES.map((size, column) =>
       patchTerms(field, size, {
-        edge: field.map(channel(ofPixels.edge, column), 0),
-        notEdge: field.map(channel(ofPixels.notEdge, column), 0),
+        edge: field.map(channel(ofPixels, column), 0),
+        notEdge: field.map(channel(ofPixels, column + AFFINITY_SIZES.length), 0),
       }),
     );
     return {

@@ -268,6 +268,26 @@ describe('segsortUnsupervisedLoss', () => {
   it('has the gradient of finite differences', () => {
     expectFiniteDifferences(unsupervised, [embedding]);
   });
+
+  it('takes ids of any size as names, in their order', () => {
+    const scattered = regions.data.map((region) => (region < 0 ? -1 : [3, 255, 256, 257, 40000, 65534][region]!));
+    const { loss, prototypes } = inFloat64(
+      (x) =>
+        segsortUnsupervisedLoss(
+          { embedding: x, regions: constant(regions.shape, scattered, 'i32') },
+          { regions: 65535, capacity: 6, concentration: 10 },
+        ),
+      [embedding],
+    );
+    const body = (x: Tensor) =>
+      segsortUnsupervisedLoss(
+        { embedding: x, regions: constant(regions.shape, regions.data, 'i32') },
+        { regions: 6, concentration: 10 },
+      );
+    const expected = inFloat64(body, [embedding]);
+    expect(loss!.data).toEqual(expected.loss!.data);
+    expect(prototypes!.data).toEqual(expected.prototypes!.data);
+  });
 });
 
 describe('ncaLoss', () => {

@@ -1,7 +1,7 @@
 /** SegSort's own ops, for the generic tests and the list of kernels that `segsort doctor` prints. */
 import type { Op } from '../../tensor/op.js';
 import { assignClustersOp } from './assign.js';
-import { bernoulliKlOp } from './bernoulli_kl.js';
+import { bernoulliKlGradOp, bernoulliKlOp } from './bernoulli_kl.js';
 import { blendWindowsOp } from './blend_windows.js';
 import { initialClustersOp, locationsOp } from './grid.js';
 import { logAddExpOp } from './log_add_exp.js';
@@ -19,6 +19,7 @@ export const segsortOps: readonly Op[] = [
   ...ncaOps,
   logAddExpOp,
   bernoulliKlOp,
+  bernoulliKlGradOp,
   ...nearestGroupsOps,
   labelHistogramOp,
   majorityOp,
