@@ -1,13 +1,23 @@
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { describe, expect, it } from 'vitest';
 import { ARRAYS, CheckpointFormatError, type DType, type StoredTensor } from '../../src/checkpoints/tensor_file.js';
 import { openTensorFlow, tensorFlowIndexName } from '../../src/checkpoints/tensorflow.js';
+import { sliceKey } from '../../src/checkpoints/tensorflow_slices.js';
 import { FileError, memoryFile, type RandomAccessFile } from '../../src/platform/files.js';
 import { Random } from '../../src/tensor/random.js';
 import { type Shape, sizeOf } from '../../src/tensor/types.js';
 import { countingFile, type ReadCounts } from '../support/counting_file.js';
-import { dataAvailable, readData } from '../support/files.js';
-import { sealBlocks } from '../support/table_writer.js';
-import { DT_STRING, tensorFlowV1, tensorFlowV2, type WrittenTensor } from '../support/tensorflow_writer.js';
+import { sealBlocks, writeTable } from '../support/table_writer.js';
+import {
+  DATA_TYPES,
+  DT_STRING,
+  shapeProto,
+  sliceProto,
+  tensorFlowV1,
+  tensorFlowV2,
+  v2Entries,
+  type WrittenTensor,
+} from '../support/tensorflow_writer.js';
 
 /** A tensor of random bits, none of which is a NaN of a float that comparisons would not see. */
 function randomTensor(dtype: DType, shape: Shape, index: number): StoredTensor {
@@ -132,6 +142,33 @@ describe('V2', () => {
     await expect(opened.read('w2')).rejects.toThrow('m.data-00002-of-00003');
   });
 
+  it('refuses a partitioned tensor that its data files cannot hold, before taking memory for it', async () => {
+    const half = 2 ** 29;
+    const type = (shape: Shape) =>
+      new BinaryWriter()
+        .tag(1, WireType.Varint)
+        .int32(DATA_TYPES.F32)
+        .tag(2, WireType.LengthDelimited)
+        .bytes(shapeProto(shape));
+    const whole = type([2 * half]);
+    const parts = [0, half].map((start) => {
+      const slice = [{ start, length: half }];
+      whole.tag(7, WireType.LengthDelimited).bytes(sliceProto(slice));
+      return [
+        sliceKey('w', slice),
+        type([half])
+          .tag(5, WireType.Varint)
+          .int64(4 * half)
+          .finish(),
+      ] as const;
+    });
+    const { entries, shards } = v2Entries([['v', randomTensor('F32', [2], 0)]]);
+    const { bytes } = writeTable([...entries, ['w', whole.finish()], ...parts]);
+    const opened = await openTensorFlow(memoryFile(bytes, 'm.index', new Map([['m.data-00000-of-00001', shards[0]!]])));
+    await expect(opened.read('w')).rejects.toThrow('m.index: tensor w: has 4294967296 bytes, its data files 8');
+    expect((await opened.read('v')).shape).toEqual([2]);
+  });
+
   it('refuses big-endian files and indices of another name', async () => {
     const { files, blocks } = tensorFlowV2([['w', randomTensor('F32', [2], 0)]], 'm');
     const index = files.get('m.index')!;
@@ -215,84 +252,5 @@ describe('21 MB', () => {
     await expectOnce({ ...index.file, sibling }, all, 10_000);
     expect(all).toHaveLength(3);
     expect(Math.max(...all.map(({ largest }) => largest))).toBe(2_100_000);
-  });
-});
-
-describe.skipIf(!dataAvailable)('files that TensorFlow wrote (skipped without ../shared/data)', () => {
-  const open = async (path: string) => {
-    const folder = 'checkpoints';
-    const [, name] = path.split('/') as [string, string];
-    const files = new Map([[name, await readData(`${folder}/${path}`)]]);
-    const data = path.replace('.index', '.data-00000-of-00001');
-    if (data !== path) files.set(data.split('/')[1]!, await readData(`${folder}/${data}`));
-    return openTensorFlow(memoryFile(files.get(name)!, name, files));
-  };
-  const valuesOf = async (path: string) => {
-    await using file = await open(path);
-    const names = [...file.entries.values()].filter(({ dtype }) => dtype !== null).map(({ name }) => name);
-    return Promise.all(names.map(async (name) => [name, (await file.read(name)).data[0]]));
-  };
-  const variable = (name: string) => `${name}/.ATTRIBUTES/VARIABLE_VALUE`;
-
-  it('V1: two scalars', async () => {
-    expect(await valuesOf('tf-v1/half_plus_two.export-00000-of-00001')).toEqual([
-      ['a', 0.5],
-      ['b', 2],
-    ]);
-  });
-
-  it('V1: a network with its optimizer', async () => {
-    await using file = await open('tf-v1/acrobot_model.ckpt');
-    expect(file.format).toBe('tensorflow-v1');
-    expect(file.entries.size).toBe(34);
-    for (const { dtype, shape, bytes, name } of file.entries.values()) {
-      expect(dtype).toBe('F32');
-      const { data } = await file.read(name);
-      expect(data.byteLength).toBe(bytes);
-      expect(data).toHaveLength(sizeOf(shape));
-      for (const value of data) expect(value).not.toBeNaN();
-    }
-    const last = await file.read('value/value/Stack/fully_connected_3/weights/Adam_1');
-    expect(last.shape).toEqual([6, 1]);
-    const words = [0x4085ff30, 0x3f705a64, 0x4585ac14, 0x448e7c19, 0x454b3f23, 0x43a9007b];
-    expect([...new Uint32Array(last.data.buffer)]).toEqual(words);
-    // Powers of 0.9 and 0.999: after that many steps the one is 0 in float32, the other is not yet.
-    expect((await file.read('policy/beta1_power')).data[0]).toBe(0);
-    expect((await file.read('policy/beta2_power')).data[0]).toBeCloseTo(4.5134e-5, 9);
-  });
-
-  it('V2: scalars, in an index whose blocks are compressed', async () => {
-    expect(await valuesOf('tf-v2/saved_model_half_plus_two_cpu.variables.index')).toEqual([
-      ['a', 0.5],
-      ['a2', 0.5],
-      ['b', 2],
-      ['c', 3],
-      ['c2', 3],
-    ]);
-  });
-
-  it('V2: variables beside an object graph', async () => {
-    const path = 'tf-v2/saved_model_half_plus_two_tf2_cpu.variables.index';
-    expect(await valuesOf(path)).toEqual([
-      [variable('a'), 0.5],
-      [variable('b'), 2],
-      [variable('c'), 3],
-    ]);
-    await using file = await open(path);
-    expect(file.entries.get('_CHECKPOINTABLE_OBJECT_GRAPH')).toMatchObject({ dtype: null, storedAs: 'DT_STRING' });
-  });
-
-  it('V2: 64-bit integers', async () => {
-    expect(await valuesOf('tf-v2/tfjs_int64_multiply.variables.index')).toEqual([
-      [variable('v1'), 3n],
-      [variable('v2'), 2n],
-    ]);
-  });
-
-  it('V2: strings alone', async () => {
-    await using file = await open('tf-v2/tf_text_regression.variables.index');
-    expect([...file.entries.values()]).toMatchObject([
-      { name: '_CHECKPOINTABLE_OBJECT_GRAPH', dtype: null, bytes: 927 },
-    ]);
   });
 });

@@ -6,8 +6,8 @@ import { openTensorFlow } from '../../src/checkpoints/tensorflow.js';
 import { FileError, memoryFile } from '../../src/platform/files.js';
 import { Random } from '../../src/tensor/random.js';
 import { countingFile } from '../support/counting_file.js';
-import { damage, damageInPlace } from '../support/mutate.js';
-import { mutateMessage } from '../support/mutate_protobuf.js';
+import { damage, damageInPlace } from '../support/damage.js';
+import { mutateMessage } from '../support/damage_protobuf.js';
 import { bytesOf, sealBlocks, type TableEntry, writeTable } from '../support/table_writer.js';
 import { DT_STRING, v1Entries, v2Entries, type WrittenTensor } from '../support/tensorflow_writer.js';
 
@@ -40,8 +40,8 @@ const CHECKPOINTS: Readonly<Record<string, Checkpoint>> = {
   },
 };
 
-/** Bytes of all array buffers, where that is told. */
-const memory = () => globalThis.process?.memoryUsage?.().arrayBuffers ?? 0;
+/** Bytes of all array buffers. */
+const memory = () => process.memoryUsage().arrayBuffers;
 
 /**
  * Opens a checkpoint and reads all of it.

@@ -1,7 +1,7 @@
 /** Damages protocol buffers so that they stay well-formed: what is read is what is wrong, not how it is written. */
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Random } from '../../src/tensor/random.js';
-import { damage } from './mutate.js';
+import { damage } from './damage.js';
 
 interface Field {
   readonly number: number;
