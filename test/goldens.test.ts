@@ -9,6 +9,7 @@ import { assembleNetwork } from '../src/models/network.js';
 import { allocateParameters, type Parameter, Scope } from '../src/models/parameter.js';
 import { pspHead } from '../src/models/pspnet.js';
 import { type ResidualUnitOptions, type ResNetSpec, residualUnit, resNet } from '../src/models/resnet.js';
+import { adaptiveAffinityLoss, affinityLoss } from '../src/segsort/affinity_loss.js';
 import { clusterCount, clusterImages, clusteringFeatures, fullSizes } from '../src/segsort/clustering.js';
 import { segsortLoss, segsortUnsupervisedLoss } from '../src/segsort/loss.js';
 import { initialClusters } from '../src/segsort/ops/grid.js';
@@ -19,7 +20,7 @@ import { batchNorm, moments } from '../src/tensor/ops/batch_norm.js';
 import { conv2d } from '../src/tensor/ops/conv.js';
 import { depthwiseConv2d } from '../src/tensor/ops/depthwise.js';
 import { add, mul, mulScalar, where } from '../src/tensor/ops/elementwise.js';
-import { l2Normalize, validLabels } from '../src/tensor/ops/normalize.js';
+import { l2Normalize, softmax, validLabels } from '../src/tensor/ops/normalize.js';
 import { avgPool, maxPool } from '../src/tensor/ops/pool.js';
 import { sum } from '../src/tensor/ops/reduce.js';
 import { resizeBilinear, resizeNearest } from '../src/tensor/ops/resize.js';
@@ -100,6 +101,14 @@ const MODELS: Record<string, Model> = {
       { concentration, numerator, ignore, classes, clusters: cluster_ids, capacity: SEGMENT_CAPACITY },
     );
     return { outputs: { loss, valid_pixels: validPixels, prototypes }, loss };
+  },
+  affinity_loss: ({ logits, labels, edge_weights, not_edge_weights }, { margin, ignore, edge: ofEdge, not_edge }) => {
+    const probabilities = softmax(logits!);
+    const weights = edge_weights && { edge: edge_weights, notEdge: not_edge_weights! };
+    const { edge, notEdge } = weights
+      ? adaptiveAffinityLoss(probabilities, labels!, weights, { margin, ignore })
+      : affinityLoss(probabilities, labels!, { margin, ignore });
+    return { outputs: { edge, not_edge: notEdge }, loss: add(mulScalar(edge, ofEdge), mulScalar(notEdge, not_edge)) };
   },
   segsort_unsupervised_loss: ({ embedding, regions }, { concentration, regions: count }) => {
     const { loss, validPixels, prototypes } = segsortUnsupervisedLoss(
