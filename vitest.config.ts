@@ -44,7 +44,9 @@ export default defineConfig({
       {
         extends: true,
         // Otherwise Vite finds it while a test runs, and reloads the page.
-        optimizeDeps: { include: ['fast-png', 'jpeg-js', 'zod'] },
+        optimizeDeps: {
+          include: ['@bufbuild/protobuf/wire', 'crc-32/crc32c.js', 'fast-png', 'jpeg-js', 'snappyjs', 'zod'],
+        },
         test: {
           ...shared,
           name: 'chrome',
