@@ -1,7 +1,7 @@
 /**
- * Affinity field losses (Ke, Hwang, Liu & Yu, "Adaptive Affinity Fields for Semantic Segmentation", ECCV 2018): pixels next to
- * each other are to be predicted alike where their labels agree, and differently where they don't. Baselines that SegSort
- * is compared with; they are added to softmax cross entropy.
+ * Affinity field losses (Ke, Hwang, Liu & Yu, "Adaptive Affinity Fields for Semantic Segmentation", ECCV 2018):
+ * pixels next to each other are to be predicted alike where their labels agree, and differently where they don't.
+ * Baselines that SegSort is compared with; they are added to softmax cross entropy.
  */
 import { constant, scalar, scope, type Tensor, type TensorLike } from '../tensor/graph.js';
 import { OpError } from '../tensor/op.js';
@@ -36,9 +36,10 @@ export const AFFINITY_SIZES = [1, 2, 3] as const;
 const EPSILON = 1e-4;
 
 /**
- * The affinity field loss (section 3.2 of the paper) of 3x3 patches. Every pixel is paired with its eight neighbours; for each class,
- * a pair is at an edge if one of the two is of the class and the other is not, and KL is that of the two's probabilities of the class
- * (neighbour from centre). Pairs with an ignored pixel don't count. Gradients flow into both.
+ * The affinity field loss (section 3.2 of the paper) of 3x3 patches. Every pixel is paired with its eight neighbours;
+ * for each class, a pair is at an edge if one of the two is of the class and the other is not, and KL is that of the
+ * two's probabilities of the class (neighbour from centre). Pairs with an ignored pixel don't count. Gradients flow
+ * into both.
  *
  * @param probabilities f32 [N,h,w,C], the softmax of the logits
  * @param labels i32 [N,h,w]: 0 to C - 1, or `ignore`
@@ -54,9 +55,9 @@ export interface SizeWeights {
 }
 
 /**
- * The adaptive affinity field loss (section 3.3): as `affinityLoss`, summed over patches of three sizes, where the pairs of a pixel
- * are weighted by what its class makes of the size: the softmax of `weights`. The network is to make the loss small and
- * the weights are to make it large, so each class dwells on the size it is worst at.
+ * The adaptive affinity field loss (section 3.3): as `affinityLoss`, summed over patches of three sizes, where the
+ * pairs of a pixel are weighted by what its class makes of the size: the softmax of `weights`. The network is to make
+ * the loss small and the weights are to make it large, so each class dwells on the size it is worst at.
  */
 export function adaptiveAffinityLoss(
   probabilities: Tensor,
@@ -148,8 +149,8 @@ class Neighbourhoods {
 }
 
 /**
- * The terms of one patch size. Of the eight corners four are looked at, from both ends: the other four are the same pairs.
- * `weights` are maps [N,h,w,1] that the pairs of a pixel, as the centre, are multiplied by.
+ * The terms of one patch size. Of the eight corners four are looked at, from both ends: the other four are the same
+ * pairs. `weights` are maps [N,h,w,1] that the pairs of a pixel, as the centre, are multiplied by.
  */
 function patchTerms(
   { probabilities, labels, classes, options }: Neighbourhoods,

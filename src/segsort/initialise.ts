@@ -55,10 +55,12 @@ export function initialiseParameters(
   });
   const names = new Set(parameters.map(({ name }) => name));
   const unknown = [...tensors.keys()].filter((name) => !names.has(name));
-  if (loaded.length === 0)
+  if (loaded.length === 0) {
+    const found = tensors.size > 0 ? ` (it has ${list([...tensors.keys()])}; the network has ${list([...names])})` : '';
     throw new Error(
-      `${source}: none of its ${tensors.size} tensors fits this network${tensors.size > 0 ? ` (it has ${list([...tensors.keys()])}; the network has ${list([...names])})` : ''}: is it a checkpoint of another backbone, or are its names not mapped?`,
+      `${source}: none of its ${tensors.size} tensors fits this network${found}: is it a checkpoint of another backbone, or are its names not mapped?`,
     );
+  }
   for (const [index, parameter] of parameters.entries()) runtime.write(parameter, values[index]!);
   return { source, loaded, skipped, missing, misshaped, unknown };
 }
@@ -72,12 +74,14 @@ export function describeInitialisation({
   misshaped,
   unknown,
 }: Initialisation): string {
+  const shapes = misshaped.map(
+    ({ name, found, expected }) => `${name} ${showShape(found)}, not ${showShape(expected)}`,
+  );
   const total = loaded.length + skipped.length + missing.length + misshaped.length;
   const notes = [
     skipped.length > 0 && `the head's ${skipped.length} start afresh`,
     missing.length > 0 && `${missing.length} are not in it (${list(missing)})`,
-    misshaped.length > 0 &&
-      `${misshaped.length} have another shape (${list(misshaped.map(({ name, found, expected }) => `${name} ${showShape(found)}, not ${showShape(expected)}`))})`,
+    misshaped.length > 0 && `${misshaped.length} have another shape (${list(shapes)})`,
     unknown.length > 0 && `${unknown.length} of its tensors are not used (${list(unknown)})`,
   ].filter((note) => note !== false);
   return `${source}: ${loaded.length} of ${total} parameters loaded${notes.map((note) => `; ${note}`).join('')}`;

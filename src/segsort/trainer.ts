@@ -17,9 +17,10 @@ export interface TrainerOptions {
   /** Images of a batch. */
   readonly batch: number;
   /**
-   * Batches whose gradients make one update: the mean over all their valid pixels. That equals one batch of all their images
-   * for losses that are means over pixels, as long as batch norm goes by the running statistics. Batch statistics, and the segments that
-   * SegSort compares with, are each batch's own; running statistics move and memory banks advance with every batch. Default 1.
+   * Batches whose gradients make one update: the mean over all their valid pixels. That equals one batch of all their
+   * images for losses that are means over pixels, as long as batch norm goes by the running statistics. Batch
+   * statistics, and the segments that SegSort compares with, are each batch's own; running statistics move and memory
+   * banks advance with every batch. Default 1.
    */
   readonly accumulate?: number;
   /** Height and width of the crops, multiples of the network's `inputMultiple`. */
@@ -37,8 +38,8 @@ export interface TrainerOptions {
   /** Factor of the head's learning rate. Reference: 10. */
   readonly headRateFactor: number;
   /**
-   * What batch norm normalises by: the statistics of the batch, which the running ones follow, or the running ones, which
-   * stay as they are (the release's `use_global_status`). Default `batch`.
+   * What batch norm normalises by: the statistics of the batch, which the running ones follow, or the running ones,
+   * which stay as they are (the release's `use_global_status`). Default `batch`.
    */
   readonly statistics?: 'batch' | 'running';
   /** Subtracted from red, green and blue (0 to 255). */
@@ -71,8 +72,9 @@ function updateKey({ role, part, decay }: Parameter): UpdateKey {
 }
 
 /**
- * Trains a network, whose parameters it allocates. Whatever else is built on the same network and runtime, such as a `Segmenter`
- * with `parameters: 'shared'`, computes with the parameters as they are then; it must not outlive the trainer.
+ * Trains a network, whose parameters it allocates. Whatever else is built on the same network and runtime, such as a
+ * `Segmenter` with `parameters: 'shared'`, computes with the parameters as they are then; it must not outlive the
+ * trainer.
  */
 export class Trainer implements Disposable {
   readonly runtime: Runtime;
@@ -133,8 +135,8 @@ export class Trainer implements Disposable {
   }
 
   /**
-   * Submits one step; where gradients are accumulated it takes as many batches. `checked` runs it op by op and stops with
-   * a `NonFiniteError` at the first value that is not finite, before the weights are touched.
+   * Submits one step; where gradients are accumulated it takes as many batches. `checked` runs it op by op and stops
+   * with a `NonFiniteError` at the first value that is not finite, before the weights are touched.
    */
   async step(
     batches: TrainingBatch | readonly TrainingBatch[],
@@ -203,8 +205,8 @@ export class Trainer implements Disposable {
   }
 
   /**
-   * Starts a run, or another stage of one, from weights: loads the parameters and running statistics that fit by name and shape,
-   * and gives all others their initial values. Momenta and the objective's state start afresh.
+   * Starts a run, or another stage of one, from weights: loads the parameters and running statistics that fit by name
+   * and shape, and gives all others their initial values. Momenta and the objective's state start afresh.
    *
    * @throws Error if no tensor fits
    */

@@ -1,4 +1,4 @@
-/** A network of two convolutions and scenes to train it on: everything that training has, with few kernels to compile. */
+/** A network of two convolutions and scenes to train it on: all that training has, with few kernels to compile. */
 import type { Design } from '../../src/models/design.js';
 import { stagedBackbone } from '../../src/models/design.js';
 import { convUnit } from '../../src/models/layers.js';

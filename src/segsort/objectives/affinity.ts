@@ -37,9 +37,9 @@ export interface AffinityObjectiveOptions extends LabelOptions, AffinityOptions 
 }
 
 /**
- * The network's output is logits, one for each class. The affinity terms fade as 10^-progress (the release; not in the paper). Reports
- * `accuracy`, and the parts of the loss: `crossEntropy`, and `affinity` with its factors. Under accumulation all are
- * weighted by valid pixels, though the affinity terms are means over pairs.
+ * The network's output is logits, one for each class. The affinity terms fade as 10^-progress (the release; not in
+ * the paper). Reports `accuracy`, and the parts of the loss: `crossEntropy`, and `affinity` with its factors. Under
+ * accumulation all are weighted by valid pixels, though the affinity terms are means over pairs.
  */
 export function affinityObjective(options: AffinityObjectiveOptions): Objective {
   const name = options.adaptive ? 'adaptive-affinity' : 'affinity';
