@@ -1,5 +1,6 @@
 /** Zip archives: the directory is read when opened, entries when asked for, those that are not compressed in parts. */
 import { type FileEntry, type Reader, ZipReader } from '@zip.js/zip.js/lib/zip-core-reader.js';
+import crc from 'crc-32';
 import { FileError, type RandomAccessFile } from '../platform/files.js';
 import { CheckpointFormatError } from './tensor_file.js';
 
@@ -34,7 +35,8 @@ export async function openZip(file: RandomAccessFile): Promise<ReadonlyMap<strin
     for await (const entry of new ZipReader(reader, { useWebWorkers: false }).getEntriesGenerator()) {
       if (entry.directory) continue;
       const fail = (message: string): never => {
-        throw new CheckpointFormatError(file.name, { offset: entry.offset }, `zip entry ${entry.filename}: ${message}`);
+        const offset = Math.min(entry.offset, file.size);
+        throw new CheckpointFormatError(file.name, { offset }, `zip entry ${shown(entry.filename)}: ${message}`);
       };
       if (entries.has(entry.filename)) fail('there are two entries of this name');
       if (entries.size === MAX_ENTRIES) fail(`there are more than ${MAX_ENTRIES} entries`);
@@ -54,24 +56,27 @@ export async function openZip(file: RandomAccessFile): Promise<ReadonlyMap<strin
 }
 
 function openEntry(file: RandomAccessFile, entry: FileEntry): ZipEntry {
-  const { filename: name, uncompressedSize: size, offset: header } = entry;
+  const { filename: name, uncompressedSize: size, offset: header, crc32 = 0 } = entry;
   const stored = entry.compressionMethod === 0;
-  const fail = (message: string, cause?: unknown) =>
-    new CheckpointFormatError(file.name, { offset: header }, `zip entry ${name}: ${message}`, { cause });
+  const fail = (message: string) =>
+    new CheckpointFormatError(file.name, { offset: header }, `zip entry ${shown(name)}: ${message}`);
 
   const position = async (): Promise<number> => {
     const view = new DataView((await file.read(header, LOCAL_HEADER_BYTES)).buffer);
     if (view.getUint32(0, true) !== 0x04034b50) throw fail('has no header where the directory says it begins');
-    return header + LOCAL_HEADER_BYTES + view.getUint16(26, true) + view.getUint16(28, true);
+    const start = header + LOCAL_HEADER_BYTES + view.getUint16(26, true) + view.getUint16(28, true);
+    if (start + entry.compressedSize > file.size)
+      throw fail(`truncated: it ends behind the file's end at ${file.size}`);
+    return start;
   };
 
-  const extract = async (offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> => {
-    const part = new Part(offset, length, stored);
+  const inflate = async (offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> => {
+    const part = new Part(offset, length);
     const whole = length === size;
     try {
       await entry.getData(part.sink, { checkCrc32: whole, useWebWorkers: false });
     } catch (error) {
-      if (!part.complete || whole) throw asFormatError(error, file.name, header, `zip entry ${name}`);
+      if (!part.complete || whole) throw asFormatError(error, file.name, header, `zip entry ${shown(name)}`);
     }
     if (!part.complete) throw fail(`holds fewer bytes than the ${size} it is said to`);
     return part.bytes;
@@ -83,8 +88,12 @@ function openEntry(file: RandomAccessFile, entry: FileEntry): ZipEntry {
     position: async () => (stored ? position() : null),
     read: async (offset, length) => {
       if (offset + length > size) throw fail(`has ${size} bytes, ${length} from ${offset} are needed`);
-      if (length === 0 && size > 0) return new Uint8Array();
-      return stored && length < size ? file.read((await position()) + offset, length) : extract(offset, length);
+      if (!stored) return inflate(offset, length);
+      const bytes = await file.read((await position()) + offset, length);
+      // 0 where the writer computed none, as PyTorch can be told to.
+      if (length === size && crc32 !== 0 && crc.buf(bytes) >>> 0 !== crc32 >>> 0)
+        throw fail('is damaged: its checksum is another');
+      return bytes;
     },
   };
 }
@@ -96,10 +105,10 @@ class Part {
   #bytes: Uint8Array<ArrayBuffer>;
   #filled = 0;
 
-  /** @param certain whether there are as many bytes as were promised; else memory grows as they come */
-  constructor(offset: number, length: number, certain: boolean) {
+  /** Memory grows as bytes come: there may be fewer than were promised. */
+  constructor(offset: number, length: number) {
     this.#length = length;
-    this.#bytes = new Uint8Array(certain ? length : Math.min(length, 65_536));
+    this.#bytes = new Uint8Array(Math.min(length, 65_536));
     let seen = 0;
     this.sink = new WritableStream({
       write: (chunk) => {
@@ -156,6 +165,12 @@ function zipReader(file: RandomAccessFile): Reader<RandomAccessFile> & { lastRea
     },
   };
   return reader;
+}
+
+/** A name for messages, which damage may have made long and unprintable. */
+function shown(name: string): string {
+  const text = name.length > 100 ? `${name.slice(0, 100)}...` : name;
+  return /^[\x20-\x7e]*$/.test(text) ? text : JSON.stringify(text);
 }
 
 function asFormatError(error: unknown, file: string, offset: number, what: string): Error {

@@ -1,16 +1,5 @@
 /** Zip archives of entries that are not compressed, as PyTorch and NumPy write them. */
-
-const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  let value = n;
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  return value;
-});
-
-export function crc32(bytes: Uint8Array): number {
-  let crc = -1;
-  for (const byte of bytes) crc = TABLE[(crc ^ byte) & 255]! ^ (crc >>> 8);
-  return ~crc >>> 0;
-}
+import crc32 from 'crc-32';
 
 /** @param alignment of each entry's contents, by padding in the extra field, as PyTorch does */
 export function storedZip(entries: ReadonlyMap<string, Uint8Array>, alignment = 64): Uint8Array<ArrayBuffer> {
@@ -23,7 +12,7 @@ export function storedZip(entries: ReadonlyMap<string, Uint8Array>, alignment = 
   };
   for (const [name, contents] of entries) {
     const label = new TextEncoder().encode(name);
-    const crc = crc32(contents);
+    const crc = crc32.buf(contents) >>> 0;
     const at = offset;
     const padding = (alignment - ((at + 30 + label.length + 4) % alignment)) % alignment;
     const shared = (extra: number) => [
@@ -70,4 +59,20 @@ function fields(widths: string, values: readonly number[]): Uint8Array {
     offset += size;
   }
   return bytes;
+}
+
+/** The entries of an archive that nothing in is compressed, as their directory lists them. */
+export function unzipStored(bytes: Uint8Array<ArrayBuffer>): Map<string, Uint8Array<ArrayBuffer>> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const entries = new Map<string, Uint8Array<ArrayBuffer>>();
+  let at = view.getUint32(bytes.length - 6, true);
+  while (view.getUint32(at, true) === 0x02014b50) {
+    const [size, header] = [view.getUint32(at + 24, true), view.getUint32(at + 42, true)];
+    const label = view.getUint16(at + 28, true);
+    const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + label));
+    const start = header + 30 + view.getUint16(header + 26, true) + view.getUint16(header + 28, true);
+    entries.set(name, bytes.subarray(start, start + size));
+    at += 46 + label + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
+  }
+  return entries;
 }
