@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes test/goldens/*.safetensors: an outside opinion on the engine's operations, from PyTorch.
 
-Needs torch and numpy (Debian: python3-torch): python3 scripts/make_goldens.py [folder]
+Needs torch, torchvision and numpy (Debian: python3-torch, python3-torchvision): python3 scripts/make_goldens.py [folder]
 The files are committed; test/goldens/README.md says what is in them. Everything is computed in float64 from inputs that
 are float32 numbers, and stored as float32. Where float32 arithmetic itself could not reproduce a golden to well within
 the tests' tolerances (a near tie, a kink), the script refuses to write it.
@@ -13,7 +13,7 @@ import torch
 
 sys.dont_write_bytecode = True  # no __pycache__ in the tree
 
-from goldens import affinity, networks, operations, segsort  # noqa: E402
+from goldens import affinity, designs, networks, operations, segsort  # noqa: E402
 from goldens.common import Writer  # noqa: E402
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "goldens")
@@ -23,7 +23,7 @@ def main():
     torch.set_num_threads(1)  # one order of summation
     torch.use_deterministic_algorithms(True)
     writer = Writer(sys.argv[1] if len(sys.argv) > 1 else FOLDER)
-    for family in (*operations.FAMILIES, *networks.FAMILIES, *segsort.FAMILIES, *affinity.FAMILIES):
+    for family in (*operations.FAMILIES, *networks.FAMILIES, *designs.FAMILIES, *segsort.FAMILIES, *affinity.FAMILIES):
         family(writer)
     writer.finish()
 

@@ -1,14 +1,12 @@
-/** The engine against PyTorch: operations, networks and SegSort, as `scripts/make_goldens.py` computed them. */
+/** The engine against PyTorch: operations, residual units and SegSort, as `scripts/make_goldens.py` computed them. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { grad } from '../src/autograd/grad.js';
 import { toHostTensor } from '../src/checkpoints/host_tensors.js';
 import { parseSafetensors } from '../src/checkpoints/safetensors.js';
 import type { StoredTensor } from '../src/checkpoints/tensor_file.js';
 import { Pass } from '../src/models/layers.js';
-import { assembleNetwork } from '../src/models/network.js';
 import { allocateParameters, type Parameter, Scope } from '../src/models/parameter.js';
-import { pspHead } from '../src/models/pspnet.js';
-import { type ResidualUnitOptions, type ResNetSpec, residualUnit, resNet } from '../src/models/resnet.js';
+import { type ResidualUnitOptions, residualUnit } from '../src/models/resnet.js';
 import { adaptiveAffinityLoss, affinityLoss } from '../src/segsort/affinity_loss.js';
 import { clusterCount, clusterImages, clusteringFeatures, fullSizes } from '../src/segsort/clustering.js';
 import { segsortLoss, segsortUnsupervisedLoss } from '../src/segsort/loss.js';
@@ -119,16 +117,11 @@ const MODELS: Record<string, Model> = {
   },
 };
 
-/** A network of the goldens: declares its parameters and runs it. */
-function networkOf(op: string, params: Params, channels: number) {
-  if (op === 'residual_unit') {
-    const scope = new Scope(params.scope);
-    const { layer } = residualUnit(scope, channels, params as ResidualUnitOptions);
-    return { parameters: scope.declared.parameters, layer };
-  }
-  const design = { backbone: resNet(params as ResNetSpec), head: pspHead(params.psp) };
-  const { parameters, forward } = assembleNetwork({ outputs: params.outputs }, design);
-  return { parameters, layer: forward };
+/** A residual unit of the goldens: declares its parameters and runs it. */
+function unitOf(params: Params, channels: number) {
+  const scope = new Scope(params.scope);
+  const { layer } = residualUnit(scope, channels, params as ResidualUnitOptions);
+  return { parameters: scope.declared.parameters, layer };
 }
 
 const runtimes: Runtime[] = [];
@@ -164,18 +157,15 @@ async function run({ op, params, inputs, expected }: Case): Promise<Record<strin
   let parameters: readonly Parameter[] = [];
   let model = MODELS[op];
   if (!model) {
-    const network = networkOf(op, params, inputs.x!.shape[3]!);
+    const network = unitOf(params, inputs.x!.shape[3]!);
     parameters = network.parameters;
     allocateParameters(runtime, parameters, () => ({}), 0);
     for (const parameter of parameters) runtime.write(parameter, inputs[`parameters/${parameter.name}`]!);
     model = ({ x }) => {
       const pass = new Pass({ batchStatistics: params.statistics === 'batch' });
       const y = network.layer(x!, pass);
-      const moved = [...pass.observed].map(([old, batch]): [string, Tensor] => [
-        `statistics/${old.name}`,
-        add(mulScalar(old, old.decay), mulScalar(batch, 1 - old.decay)),
-      ]);
-      return { outputs: { y, ...Object.fromEntries(moved) } };
+      const observed = [...pass.observed].map(([{ name }, batch]): [string, Tensor] => [`batch/${name}`, batch]);
+      return { outputs: { y, ...Object.fromEntries(observed) } };
     };
   }
   const traced = model;
@@ -210,7 +200,9 @@ function compact(table: HostTensor, images: ArrayLike<number>): HostTensor {
 }
 
 const index = await readJsonFixture<Record<string, string[]>>('goldens/index.json');
-describe.for(Object.entries(index))('%s', ([op, cases]) => {
+// Whole networks are compared in `models/designs.test.ts`.
+const { design: _, ...operations } = index;
+describe.for(Object.entries(operations))('%s', ([op, cases]) => {
   it.for(cases)('%s', async (name) => {
     const golden = await load(name);
     expect(golden.op).toBe(op);

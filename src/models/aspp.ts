@@ -12,17 +12,18 @@ export interface AsppSpec {
   readonly filters: number;
   /** Default true: the 3x3 convolutions are atrous separable ones (DeepLabv3+); false: full ones (DeepLabv3). */
   readonly separable?: boolean;
+  /** Dilations of the 3x3 convolutions at output stride 16; at stride 8 they are twice as large. Default 6, 12, 18. */
+  readonly rates?: readonly number[];
 }
 
-/** Dilations of the 3x3 convolutions at output stride 16; twice as many features lie as far apart at stride 8. */
 const RATES = [6, 12, 18] as const;
 
 /**
- * A 1x1 convolution, three 3x3 ones of growing dilation and the image's mean through a 1x1 one, all of the last features,
+ * A 1x1 convolution, 3x3 ones of growing dilation and the image's mean through a 1x1 one, all of the last features,
  * joined in this order (torchvision's; TensorFlow's DeepLab has the mean first) and projected by a 1x1 convolution.
  * Names are those of TensorFlow's DeepLab. There is no dropout.
  */
-export function buildAspp(scope: Scope, backbone: Backbone, { filters, separable = true }: AsppSpec): Built {
+export function buildAspp(scope: Scope, backbone: Backbone, { filters, separable = true, rates = RATES }: AsppSpec): Built {
   const { channels } = featuresOf(backbone);
   const pointwise = (name: string, from: number) => convUnit(scope.child(name), from, { channels: filters, kernel: 1 });
   const atrous = (name: string, dilation: number) =>
@@ -31,7 +32,7 @@ export function buildAspp(scope: Scope, backbone: Backbone, { filters, separable
       : convUnit(scope.child(name), channels, { channels: filters, kernel: 3, dilation });
   const branches = [
     pointwise('aspp0', channels),
-    ...RATES.map((rate, i) => atrous(`aspp${i + 1}`, (rate * 16) / backbone.outputStride)),
+    ...rates.map((rate, i) => atrous(`aspp${i + 1}`, (rate * 16) / backbone.outputStride)),
   ];
   const pooling = pointwise('image_pooling', channels);
   const projection = pointwise('concat_projection', (branches.length + 1) * filters);

@@ -6,6 +6,8 @@ import { convUnit } from './layers.js';
 export interface DeeplabV3Spec {
   /** Channels inside the head. Default 256. */
   readonly filters?: number;
+  /** See `AsppSpec`. */
+  readonly rates?: readonly number[];
 }
 
 /**
@@ -14,9 +16,9 @@ export interface DeeplabV3Spec {
  * classifier and its dropout; the output stays at the output stride.
  */
 export const deeplabV3Head =
-  ({ filters = 256 }: DeeplabV3Spec = {}): HeadBuilder =>
+  ({ filters = 256, rates }: DeeplabV3Spec = {}): HeadBuilder =>
   (scope, backbone, outputs) => {
-    const aspp = buildAspp(scope, backbone, { filters, separable: false });
+    const aspp = buildAspp(scope, backbone, { filters, separable: false, rates });
     const conv = convUnit(scope.child('conv'), filters, { channels: filters, kernel: 3 });
     const output = convUnit(scope.child('output'), filters, {
       channels: outputs,

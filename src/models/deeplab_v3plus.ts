@@ -12,6 +12,8 @@ export interface DeeplabV3PlusSpec {
   readonly lowLevel?: number;
   /** Input pixels for one of the output, and the stride of the early features: the last that the backbone has. Default 4. */
   readonly stride?: number;
+  /** See `AsppSpec`. */
+  readonly rates?: readonly number[];
 }
 
 /**
@@ -21,10 +23,10 @@ export interface DeeplabV3PlusSpec {
  * what a unit's last convolution adds to its shortcut.
  */
 export const deeplabV3PlusHead =
-  ({ filters = 256, lowLevel = 48, stride = 4 }: DeeplabV3PlusSpec = {}): HeadBuilder =>
+  ({ filters = 256, lowLevel = 48, stride = 4, rates }: DeeplabV3PlusSpec = {}): HeadBuilder =>
   (scope, backbone, outputs) => {
     const level = levelAt(backbone, stride);
-    const aspp = buildAspp(scope, backbone, { filters });
+    const aspp = buildAspp(scope, backbone, { filters, rates });
     const decoder = scope.child('decoder');
     const early = convUnit(decoder.child('feature_projection0'), level.channels, { channels: lowLevel, kernel: 1 });
     const refine = sequence([
