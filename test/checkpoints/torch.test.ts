@@ -5,37 +5,13 @@ import { CheckpointFormatError, type StoredTensor } from '../../src/checkpoints/
 import { memoryFile } from '../../src/platform/files.js';
 import { checkpointGolden } from '../support/checkpoints.js';
 import { countingFile } from '../support/counting_file.js';
-import { global, integer, legacyTorchFile, pickle, text, torchFile, tuple } from '../support/torch_writer.js';
-import { storedZip } from '../support/zip_writer.js';
+import { archive, dictionary, tensor } from '../support/torch_pickles.js';
+import { global, legacyTorchFile, pickle, text, torchFile, tuple } from '../support/torch_writer.js';
 
 const MARK = 0x28;
 const TUPLE = 0x74;
 const REDUCE = 0x52;
-const EMPTY_DICT = 0x7d;
 const EMPTY_LIST = 0x5d;
-const SETITEMS = 0x75;
-
-/** An archive whose pickle has these opcodes, with one storage `0` of 6 floats, and `extra` entries. */
-function archive(
-  opcodes: readonly number[],
-  extra: Readonly<Record<string, Uint8Array>> = {},
-): Uint8Array<ArrayBuffer> {
-  const floats = new Uint8Array(Float32Array.of(1, 2, 3, 4, 5, 6).buffer);
-  return storedZip(new Map(Object.entries({ 'a/data.pkl': pickle(opcodes), 'a/data/0': floats, ...extra })));
-}
-
-const storage = (elements: number, key = '0', type = 'FloatStorage') => [
-  ...[MARK, ...text('storage'), ...global('torch', type), ...text(key), ...text('cpu'), ...integer(elements)],
-  ...[TUPLE, 0x51],
-];
-
-/** A tensor of the storage with 6 elements. */
-const tensor = (offset: number, shape: readonly number[], strides: readonly number[], elements = 6) => [
-  ...[...global('torch._utils', '_rebuild_tensor_v2'), MARK, ...storage(elements)],
-  ...[...integer(offset), ...tuple(shape), ...tuple(strides), 0x89, EMPTY_DICT, TUPLE, REDUCE],
-];
-
-const dictionary = (...items: (readonly number[])[]) => [EMPTY_DICT, MARK, ...items.flat(), SETITEMS];
 
 const open = (bytes: Uint8Array) => openTensorFile(memoryFile(bytes, 'run/a.pth'));
 
