@@ -1,4 +1,4 @@
-"""Every head on every family of backbones, narrow but of full structure, with batch and with running statistics.
+"""Heads on each family of backbones, narrow but of full structure, with batch and with running statistics.
 
 Parameters, image and the gradient of the output come from a formula, and of every gradient and batch statistic a file has
 two numbers: its length, and its product with a vector of the formula's. A product that is right to a thousandth of the
@@ -196,7 +196,7 @@ BACKBONES = {
     ),
     "mobilenet_v2": (
         "mobilenet-v2",
-        {"widthMultiplier": 0.1, "outputStride": 8},
+        {"widthMultiplier": 0.1, "outputStride": 8, "lastChannels": 24},
         mobilenet,
         ((1, 2, 2, 1, 1, 1, 1), ((1, 1), (1, 1), (1, 1), (1, 2), (2, 2), (2, 4), (4, 4))),
         {"decay": [0.9, 0.9], "epsilon": 1e-5},
@@ -210,18 +210,25 @@ def measured(name, value):
     return float(value @ between(f"{name} direction", value.shape, -1, 1).astype(np.float64)), float(np.linalg.norm(value))
 
 
+# Each head with both kinds of statistics (but for FCN, which has none), each backbone too.
+CASES = {
+    "tf-slim": {"psp": "batch", "deeplab-v2": "running", "fcn": "batch", "deeplab-v3": "running", "deeplab-v3plus": "batch"}
+    | {"skip": "running"},
+    "torchvision": {"psp": "running", "deeplab-v3": "batch", "skip": "batch"},
+    # So many layers have so many kinks that batch statistics are asked of one image alone, which has none of its mean.
+    "mobilenet_v2": {"deeplab-v3plus": "running", "deeplab-v2": "batch"},
+}
+
+
 def designs(writer):
-    for b, (family, (kind, spec, build, placed, norm)) in enumerate(BACKBONES.items()):
-        for h, (head, (function, options)) in enumerate(HEADS.items()):
-            mobile = kind == "mobilenet-v2"
-            # So many layers have so many kinks that one image is enough; its mean has no batch statistics of its own.
-            batch_statistics = head in ("deeplab-v2", "fcn") if mobile else (b + h) % 2 == 0
-            if mobile and head == "fcn":
-                spec = {**spec, "lastChannels": 24}
+    for family, heads in CASES.items():
+        kind, spec, build, placed, norm = BACKBONES[family]
+        for head, statistics_of in heads.items():
+            function, options = HEADS[head]
+            batch_statistics = statistics_of == "batch"
             features = build(spec, *placed)
             root = spec.get("name", "mobilenet_v2_0.1")
-
-            shape = (3 if batch_statistics and not mobile else 1, SIDE, SIDE, 3)
+            shape = (3 if batch_statistics and kind == "resnet" else 1, SIDE, SIDE, 3)
 
             def compute(draw, noise=0):
                 net = Design(draw, batch_statistics, norm["epsilon"])
@@ -236,7 +243,7 @@ def designs(writer):
             params = {
                 **{"backbone": {"kind": kind, "spec": spec}, "head": {"name": head, "options": options}, **norm},
                 **{"draw": draw, "shape": shape, "outputs": OUTPUTS},
-                **{"statistics": "batch" if batch_statistics else "running"},
+                **{"statistics": statistics_of},
                 **{"batch": list(statistics), "gradients": list(grads)},
             }
             tensors = {"outputs/y": stored(y), "grads/all": table(grads)}

@@ -1,5 +1,5 @@
 /**
- * Every head on every family of backbones against PyTorch, forward and backward, with batch and with running statistics.
+ * Every head, and every family of backbones, against PyTorch, forward and backward, with batch and with running statistics.
  * `scripts/goldens/designs.py` says how parameters are made and gradients compared.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
