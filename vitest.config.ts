@@ -45,7 +45,16 @@ export default defineConfig({
         extends: true,
         // Otherwise Vite finds it while a test runs, and reloads the page.
         optimizeDeps: {
-          include: ['@bufbuild/protobuf/wire', 'crc-32/crc32c.js', 'fast-png', 'jpeg-js', 'snappyjs', 'zod'],
+          include: [
+            '@bufbuild/protobuf/wire',
+            '@zip.js/zip.js/lib/zip-core-reader.js',
+            'crc-32',
+            'crc-32/crc32c.js',
+            'fast-png',
+            'jpeg-js',
+            'snappyjs',
+            'zod',
+          ],
         },
         test: {
           ...shared,
