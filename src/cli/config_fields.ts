@@ -10,8 +10,19 @@ export interface Field {
   readonly help: string;
   /** What the field may hold, for messages: `an integer from 1 to 64`. */
   readonly allowed: string;
-  /** Reads the flag's value; anything it returns is checked by the schema. */
-  readonly parse: (text: string) => unknown;
+  /** Reads the flag's value; anything it returns is checked by the schema. `earlier` is the result for a flag given before. */
+  readonly parse: (text: string, earlier?: unknown) => unknown;
+  /** Its value where a configuration was written before there was such a setting. */
+  readonly former?: unknown;
+  /** Of a switch: the flag that turns it off again, where a preset has it on. */
+  readonly opposite?: string;
+  /** Of a list of objects: the settings that each may have. */
+  readonly parts?: readonly Part[];
+}
+
+/** A setting of each of a list of objects. */
+export interface Part extends Omit<Field, 'former' | 'parts'> {
+  readonly path: readonly string[];
 }
 
 export const fields = z.registry<Field>();
@@ -96,6 +107,11 @@ export function unlessSwitchedOff(field: Described) {
   return z.boolean().register(fields, { ...field, allowed: 'true or false', parse: () => false });
 }
 
+/** A switch that a preset may have on or off: `--tensorboard`, and its opposite without a line of its own in the help. */
+export function toggle(opposite: string, field: Described) {
+  return z.boolean().register(fields, { ...field, allowed: 'true or false', parse: () => true, opposite });
+}
+
 /** Allows null, which the flag writes `none`. */
 export function orNull<S extends z.ZodType>(schema: S): z.ZodNullable<S> {
   const field = fields.get(schema as z.ZodType)!;
@@ -103,9 +119,47 @@ export function orNull<S extends z.ZodType>(schema: S): z.ZodNullable<S> {
   fields.add(nullable as z.ZodType, {
     ...field,
     allowed: `${field.allowed}, or null`,
-    parse: (value) => (value === 'none' ? null : field.parse(value)),
+    parse: (value, earlier) => (value === 'none' ? null : field.parse(value, earlier)),
   });
   return nullable;
+}
+
+/** A setting that came later: configurations that were written before behave as if it had the value `former`. */
+export function added<S extends z.ZodType>(former: z.input<S>, schema: S): S {
+  fields.add(schema as z.ZodType, { ...fields.get(schema as z.ZodType)!, former });
+  return schema;
+}
+
+/**
+ * A list of objects, each with some settings of `shape`. Each time that the flag is given it adds one, such as
+ * `"steps=500 learning-rate=2e-4 no-mirror"`: the settings' own flags without their dashes. `none` stands for no object.
+ */
+export function listOfSettings<S extends z.ZodRawShape>(shape: S, field: Described) {
+  const parts = fieldsOf(z.strictObject(shape));
+  return z.array(z.strictObject(shape).partial()).register(fields, {
+    ...field,
+    parts,
+    allowed: `a list of objects, each with some of ${parts.map(({ path }) => path.join('.')).join(', ')}`,
+    parse(text, earlier) {
+      if (text.trim() === 'none') return [];
+      return [...(Array.isArray(earlier) ? earlier : []), parseSettings(text, parts)];
+    },
+  });
+}
+
+function parseSettings(text: string, parts: readonly Part[]): Record<string, unknown> {
+  const words = text.split(/\s+/).filter((word) => word !== '');
+  return Object.fromEntries(
+    words.map((word) => {
+      const [name = '', ...rest] = word.split('=');
+      const value = rest.join('=');
+      const named = parts.find(({ flag }) => flag?.split(' ')[0] === `--${name}`);
+      if (named) return [named.path[0]!, named.parse(value)];
+      const off = parts.find(({ opposite }) => opposite === `--${name}`);
+      // The schema refuses what there is not, by its name.
+      return off ? [off.path[0]!, false] : [name, value];
+    }),
+  );
 }
 
 /** A field and where it stands: `training.steps`. */
@@ -135,12 +189,14 @@ export function problemsOf(error: z.core.$ZodError, schema: z.ZodObject, input: 
       return `${issue.keys.join(', ')} ${where}: no such setting`;
     }
     const field = known.find(({ path }) => path.every((part, i) => part === at[i]));
-    const name = field ? field.path.join('.') : at.join('.');
-    if (!field) return `${name}: must be an object of settings`;
-    const value = valueAt(input, field.path);
+    if (!field) return `${at.join('.')}: must be an object of settings`;
+    const [index, setting] = at.slice(field.path.length);
+    const part = setting === undefined ? undefined : field.parts?.find(({ path }) => path[0] === setting);
+    const value = valueAt(input, part ? at.slice(0, field.path.length + 2) : field.path);
+    const name = part ? `${field.path.join('.')}[${index}].${setting}` : field.path.join('.');
     const flag = field.flag ? ` (${field.flag.split(' ')[0]})` : '';
     const got = value === undefined ? 'it is missing' : `got ${JSON.stringify(value) ?? String(value)}`;
-    return `${name}${flag}: must be ${field.allowed}; ${got}`;
+    return `${name}${flag}: must be ${(part ?? field).allowed}; ${got}`;
   });
   return [...new Set(lines)];
 }

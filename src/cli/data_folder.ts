@@ -39,17 +39,15 @@ export async function openList(
   throw new UsageError(`there is no ${role} ${list}: neither ${candidates.join(' nor ')} exists`);
 }
 
-/** Lists by the names they usually have, for a folder whose list was not named. */
-const USUAL_LISTS: Readonly<Record<'train' | 'val', readonly string[]>> = {
-  train: ['train.txt', 'ImageSets/Segmentation/train.txt', 'lists/train.txt'],
-  val: ['val.txt', 'ImageSets/Segmentation/val.txt', 'lists/val.txt'],
-};
-
-/** The list of a data folder that its description names, or that has the usual name; null where there is none. */
-export async function findList(root: string, kind: 'train' | 'val'): Promise<string | null> {
-  const described = (await findDescription(root))?.lists[kind];
+/**
+ * The list of a data folder for some purpose, such as `train`, `train+` or `val`: the one that its description names, or that
+ * has the usual name; null where there is none.
+ */
+export async function findList(root: string, purpose: string): Promise<string | null> {
+  const described = (await findDescription(root))?.lists[purpose];
   if (described) return described;
-  for (const name of USUAL_LISTS[kind]) if (await exists(resolve(root, name))) return name;
+  const usual = ['', 'ImageSets/Segmentation/', 'lists/'].map((folder) => `${folder}${purpose}.txt`);
+  for (const name of usual) if (await exists(resolve(root, name))) return name;
   return null;
 }
 

@@ -11,8 +11,10 @@ export interface CommonOptions {
 
 /** Adds the flags of the fields that `include` chooses, under the fields' headings. */
 export function addConfigFlags(command: Command, include: (field: PlacedField) => boolean = () => true): Command {
-  for (const field of flaggedFields.filter(include))
+  for (const field of flaggedFields.filter(include)) {
     command.addOption(optionOf(field).helpGroup(`${field.group}:`).argParser(field.parse));
+    if (field.opposite) command.addOption(new Option(field.opposite, `opposite of ${field.flag}`).hideHelp());
+  }
   return command;
 }
 
@@ -21,12 +23,13 @@ export function configFromFlags(command: Command): PartialConfig {
   const values = command.opts();
   const config: Record<string, Record<string, unknown>> = {};
   for (const field of flaggedFields) {
-    const option = optionOf(field);
-    const key = option.attributeName();
     // A flag `--no-x` has the default true, which is not the user's word.
-    if (command.getOptionValueSource(key) !== 'cli') continue;
+    const given = (option: Option) => command.getOptionValueSource(option.attributeName()) === 'cli';
+    const option = optionOf(field);
     const [section, setting] = field.path as [string, string];
-    config[section] = { ...config[section], [setting]: values[key] };
+    if (given(option)) config[section] = { ...config[section], [setting]: values[option.attributeName()] };
+    else if (field.opposite && given(new Option(field.opposite)))
+      config[section] = { ...config[section], [setting]: false };
   }
   return config as PartialConfig;
 }

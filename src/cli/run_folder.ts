@@ -1,21 +1,44 @@
 /** The folder of a run: what it was asked to compute, what came of it, and how to go on. */
-import { mkdir, readFile, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { writeFileAtomic } from '../platform/files.node.js';
 import { formatConfigFile, type ResolvedConfig, resolveConfig } from './config.js';
 import { UsageError } from './errors.js';
 
-/** A line of `metrics.jsonl`. */
+/** A line of `metrics.jsonl`: with these, and with what the objective reports beside, such as `segments` or `accuracy`. */
 export interface MetricsLine {
-  /** Steps done, counted from 1. */
+  /** Steps done, counted from 1 over all stages. */
   readonly step: number;
   readonly loss: number;
   readonly learningRate: number;
   readonly validPixels: number;
-  readonly segments: number;
   /** Of training since step 0, over all resumptions. */
   readonly seconds: number;
+  readonly [name: string]: number;
 }
+
+/** A line of `validation.jsonl`: scores on held-out images, from 0 to 1; null where nothing could be scored. */
+export interface ValidationLine {
+  readonly step: number;
+  readonly meanIou: number | null;
+  readonly pixelAccuracy: number | null;
+  /** Had every segment been given its best label; null without segments. */
+  readonly oracleMeanIou: number | null;
+  readonly images: number;
+  /** That were searched; null without retrieval. */
+  readonly prototypes: number | null;
+}
+
+/** Where a run goes on from. */
+export interface ResumePoint {
+  readonly run: RunFolder;
+  /** The checkpoint's file. */
+  readonly checkpoint: string;
+}
+
+/** The folder of checkpoints that are kept beside the last. */
+const KEPT = 'checkpoints';
+const keptName = (step: number): string => `step-${step}.safetensors`;
 
 export class RunFolder {
   readonly folder: string;
@@ -37,6 +60,11 @@ export class RunFolder {
 
   get checkpoint(): string {
     return this.path('checkpoint.safetensors');
+  }
+
+  /** The checkpoint with the best scores on held-out images. */
+  get best(): string {
+    return this.path('best.safetensors');
   }
 
   get prototypes(): string {
@@ -69,6 +97,26 @@ export class RunFolder {
     return new RunFolder(resolve(folder), resolveConfig({ preset: null, file: { name: file, contents }, flags: {} }));
   }
 
+  /**
+   * A run by its folder, which goes on from its last checkpoint, or by any checkpoint in it.
+   *
+   * @throws UsageError where there is no run
+   */
+  static async find(path: string): Promise<ResumePoint> {
+    const isFile = (await stat(path).catch(() => null))?.isFile() ?? false;
+    if (!isFile) {
+      const run = await RunFolder.open(path);
+      return { run, checkpoint: run.checkpoint };
+    }
+    const above = dirname(resolve(path));
+    for (const folder of [above, dirname(above)])
+      if (await exists(join(folder, 'config.json')))
+        return { run: await RunFolder.open(folder), checkpoint: resolve(path) };
+    throw new UsageError(
+      `${path} is not a checkpoint in the folder of a run: there is no config.json beside or above it`,
+    );
+  }
+
   /** The same run with other settings, which are not written. */
   with(resolved: ResolvedConfig): RunFolder {
     return new RunFolder(this.folder, resolved);
@@ -86,11 +134,33 @@ export class RunFolder {
   }
 
   /** @throws UsageError where training has not written one yet */
-  async readCheckpoint(): Promise<Uint8Array<ArrayBuffer>> {
+  async readCheckpoint(file = this.checkpoint): Promise<Uint8Array<ArrayBuffer>> {
     return this.#read(
-      this.checkpoint,
+      file,
       `has no checkpoint yet; start over with \`segsort train --config ${this.path('config.json')} --out NEW_FOLDER\``,
     );
+  }
+
+  /** Keeps the present checkpoint under a further name. */
+  async keepCheckpoint(name: string): Promise<void> {
+    const path = this.path(name);
+    await mkdir(dirname(path), { recursive: true });
+    const temporary = `${path}.tmp`;
+    await rm(temporary, { force: true });
+    // A link takes no room; not all file systems have them.
+    await link(this.checkpoint, temporary).catch(() => copyFile(this.checkpoint, temporary));
+    await rename(temporary, path);
+  }
+
+  /** Keeps the present checkpoint, of step `step`, as one of the last `count`; earlier ones are removed. */
+  async keepLast(step: number, count: number): Promise<void> {
+    if (count > 1) await this.keepCheckpoint(join(KEPT, keptName(step)));
+    const names = await readdir(this.path(KEPT)).catch(() => []);
+    const steps = names.map((name) => Number(/^step-(\d+)\.safetensors$/.exec(name)?.[1] ?? Number.NaN));
+    const kept = steps.filter((each) => each <= step).sort((a, b) => b - a);
+    // Those of later steps are of what the run did before it was taken back.
+    const stale = [...kept.slice(count > 1 ? count : 0), ...steps.filter((each) => each > step)];
+    for (const each of stale) await rm(this.path(join(KEPT, keptName(each))), { force: true });
   }
 
   /** @throws UsageError where they have not been extracted yet */
@@ -111,13 +181,26 @@ export class RunFolder {
   }
 
   /** The metrics written up to a step, in order; a torn last line is left out. */
-  async readMetrics(lastStep = Number.POSITIVE_INFINITY): Promise<MetricsLine[]> {
-    const text = await readFile(this.path('metrics.jsonl'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  readMetrics(lastStep?: number): Promise<MetricsLine[]> {
+    return this.readLines<MetricsLine>('metrics.jsonl', lastStep);
+  }
+
+  /** The scores on held-out images up to a step, in order. */
+  readValidation(lastStep?: number): Promise<ValidationLine[]> {
+    return this.readLines<ValidationLine>('validation.jsonl', lastStep);
+  }
+
+  /** The lines of a file of JSON lines up to a step. */
+  async readLines<L extends { readonly step: number }>(
+    name: string,
+    lastStep = Number.POSITIVE_INFINITY,
+  ): Promise<L[]> {
+    const text = await readFile(this.path(name), 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
       return '';
     });
     const lines = text.split('\n').slice(0, -1);
-    return lines.map((line) => JSON.parse(line) as MetricsLine).filter(({ step }) => step <= lastStep);
+    return lines.map((line) => JSON.parse(line) as L).filter(({ step }) => step <= lastStep);
   }
 }
 

@@ -1,30 +1,31 @@
-/** Training with everything around it: batches, progress, metrics, checkpoints, Ctrl-C. `train` and `demo` share it. */
-
+/** Training with everything around it: stages, progress, metrics, validation, checkpoints, Ctrl-C. `train` and `demo` share it. */
+import { toHostTensor } from '../checkpoints/host_tensors.js';
 import { parseSafetensors } from '../checkpoints/safetensors.js';
-import { IGNORE_LABEL } from '../data/image.js';
-import { Loader } from '../data/loader.js';
-import { buildNetwork } from '../models/network.js';
-import type { Objective } from '../segsort/objectives/objective.js';
-import { segsortObjective } from '../segsort/objectives/segsort.js';
-import { type SubmittedStep, Trainer, type TrainerOptions, type TrainingMetrics } from '../segsort/trainer.js';
-import type { RunConfig } from './config.js';
-import { openList } from './data_folder.js';
+import { describeInitialisation } from '../segsort/initialise.js';
+import type { SubmittedStep, TrainingMetrics } from '../segsort/trainer.js';
+import type { HostTensor } from '../tensor/types.js';
 import { UsageError } from './errors.js';
 import { Interrupt } from './interrupt.js';
-import { MetricsFile } from './metrics_file.js';
-import { Progress } from './progress.js';
 import { exists, type RunFolder, readJson } from './run_folder.js';
 import { environmentOf, type Session } from './session.js';
+import { type Stage, stageName, stagesOf, totalSteps } from './stages.js';
+import { RunLog } from './training_log.js';
+import { setUpTraining, type TrainingSetup } from './training_setup.js';
+import { openValidation, type ValidationSets, validate } from './validation.js';
+import { loadWeights } from './weights.js';
 
 export interface TrainingRequest {
   readonly run: RunFolder;
-  /** Goes on from the run's checkpoint. */
+  /** Goes on from a checkpoint. */
   readonly resume: boolean;
+  /** Which; the run's last unless told otherwise. */
+  readonly checkpoint?: string;
   /** Checks every value for NaN, and names the first op that produces one. */
   readonly debugNan: boolean;
 }
 
 export interface TrainingOutcome {
+  /** Of all stages. */
   readonly steps: number;
   /** False where Ctrl-C ended it early. */
   readonly complete: boolean;
@@ -32,110 +33,171 @@ export interface TrainingOutcome {
   readonly seconds: number;
 }
 
-/** What is opened for training. */
-export interface TrainingSetup extends AsyncDisposable {
-  readonly loader: Loader;
-  readonly trainer: Trainer;
-}
-
-export function trainerOptions({ training, data }: RunConfig): TrainerOptions {
-  return { ...training, mean: data.mean };
-}
-
-export function objectiveOf({ segments, data }: RunConfig): Objective {
-  return segsortObjective({ ...segments, classes: data.classes.length, ignore: IGNORE_LABEL });
-}
-
-export async function setUpTraining({ runtime }: Session, config: RunConfig): Promise<TrainingSetup> {
-  const { training, network, run, data } = config;
-  const dataset = await openList(data.root, data.train, 'training list');
-  const loader = await Loader.open(dataset, {
-    batch: training.batch,
-    crop: { height: training.crop[0], width: training.crop[1] },
-    training: { seed: training.seed, scale: training.scale, mirror: training.mirror },
-    cacheBytes: run.cacheMegabytes * 2 ** 20,
-    ...(run.workers === null ? {} : { workers: run.workers }),
-  });
-  try {
-    const built = buildNetwork({ backbone: network.backbone, outputs: network.embedding });
-    const trainer = new Trainer(runtime, built, objectiveOf(config), trainerOptions(config));
-    return {
-      loader,
-      trainer,
-      async [Symbol.asyncDispose]() {
-        trainer[Symbol.dispose]();
-        await loader[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await loader[Symbol.asyncDispose]();
-    throw error;
-  }
+/** What a run has come to. */
+interface Position {
+  /** Steps done, over all stages. */
+  done: number;
+  /** The step of the checkpoint on disk, and its contents; null before the first. */
+  saved: { readonly step: number; readonly bytes: Uint8Array<ArrayBuffer> } | null;
 }
 
 /** Trains up to the configured number of steps, or until Ctrl-C; in either case the last step is in the checkpoint. */
 export async function trainRun(session: Session, request: TrainingRequest): Promise<TrainingOutcome> {
-  const { run, resume } = request;
-  const checkpoint = resume ? await run.readCheckpoint() : null;
-  await using setup = await setUpTraining(session, run.config);
-  const saved = { step: checkpoint && setup.trainer.restore(checkpoint, run.checkpoint) };
-  const { steps } = run.config.training;
-  if (saved.step !== null && saved.step > steps)
-    throw new UsageError(`${run.checkpoint} holds step ${saved.step}, more than the ${steps} of the configuration`);
-  await recordStart(session, run, saved.step ?? 0);
-  try {
-    return await loop(session, setup, request, saved);
-  } catch (error) {
-    throw withAdvice(error, run, saved.step);
+  const { run } = request;
+  const saved = request.resume ? await savedAt(request) : null;
+  const total = totalSteps(run.config);
+  const position: Position = { done: saved?.step ?? 0, saved };
+  if (position.done > total)
+    throw new UsageError(`${run.checkpoint} holds step ${position.done}, more than the ${total} of the configuration`);
+  await using log = await RunLog.open(run, position.done);
+  let started = false;
+  for (const stage of stagesOf(run.config)) {
+    const sets = await openValidation(stage.config);
+    const unscored =
+      sets !== null && position.done > 0 && isScored(stage, position.done) && !log.isScored(position.done);
+    if (stage.lastStep < position.done || (stage.lastStep === position.done && !unscored)) continue;
+    await using setup = await setUpTraining(session, stage);
+    await fill(session, stage, setup, position, run);
+    if (!started) await recordStart(session, run, position.done);
+    started = true;
+    using interrupt = new Interrupt(() => {
+      log.pause();
+      console.error('stopping after this step; press Ctrl-C again to end at once, without a checkpoint');
+    });
+    try {
+      await new StageLoop(session, { stage, setup, request, position, log, sets, interrupt }).run(unscored);
+    } catch (error) {
+      throw withAdvice(error, run, position.saved?.step ?? null);
+    }
+    if (interrupt.requested) break;
   }
+  return { steps: position.done, complete: position.done === total, seconds: log.seconds };
 }
 
-async function loop(
-  { runtime }: Session,
-  { loader, trainer }: TrainingSetup,
-  { run, debugNan }: TrainingRequest,
-  saved: { step: number | null },
-): Promise<TrainingOutcome> {
-  const { steps, batch } = run.config.training;
-  const { logEvery, checkpointEvery } = run.config.run;
-  let done = saved.step ?? 0;
-  await using metrics = await MetricsFile.open(run, done);
-  const each = { count: batch, unit: 'images' };
-  using progress = new Progress({ label: 'training', total: steps, from: done, each });
-  using interrupt = new Interrupt(() => {
-    progress.stop();
-    console.error('stopping after this step; press Ctrl-C again to end at once, without a checkpoint');
-  });
-  const queue = new Throttle(runtime.device);
-  const save = async () => {
-    const bytes = await trainer.checkpoint(done);
-    // Also where the loss was finite: it is that of the weights before this update.
-    refuseNonFinite(bytes, done);
-    await run.write('checkpoint.safetensors', bytes);
-    saved.step = done;
-  };
+/** The checkpoint to go on from. One that is not the last becomes it, so that another resumption finds the same. */
+async function savedAt({ run, checkpoint = run.checkpoint }: TrainingRequest): Promise<NonNullable<Position['saved']>> {
+  const bytes = await run.readCheckpoint(checkpoint);
+  const step = Number(parseSafetensors(bytes, checkpoint).metadata.step ?? Number.NaN);
+  if (!Number.isInteger(step) || step < 0)
+    throw new UsageError(
+      `${checkpoint} does not say how many steps were done: it is not a checkpoint of a training run`,
+    );
+  if (checkpoint !== run.checkpoint) await run.write('checkpoint.safetensors', bytes);
+  return { step, bytes };
+}
 
-  let submitted: SubmittedStep | undefined;
-  while (done < steps && !interrupt.requested) {
-    submitted = await trainer.step(await loader.batch(done), done, { checked: debugNan });
-    await queue.next();
-    done++;
-    const last = done === steps || interrupt.requested;
-    const keep = last || done % checkpointEvery === 0;
-    const log = last || done === 1 || done % logEvery === 0;
-    let read: TrainingMetrics | undefined;
-    // Also before a checkpoint: a run gone wrong must not take the place of a good one.
-    if (log || keep) read = await submitted.read();
-    if (log) await metrics.append(done, read!);
-    if (keep) await save();
-    progress.update(done, ...(read ? [`loss ${read.loss.toFixed(4)}`] : []));
+/** Gives a stage the weights it starts from, or goes on with. */
+async function fill(
+  session: Session,
+  stage: Stage,
+  { trainer }: TrainingSetup,
+  { done, saved }: Position,
+  run: RunFolder,
+): Promise<void> {
+  const { weights } = stage.config.network;
+  if (saved && done > stage.firstStep) trainer.restore(saved.bytes, run.checkpoint);
+  else if (saved && stage.number > 1) {
+    const name = `stage-${stage.number - 1}.safetensors`;
+    await run.keepCheckpoint(name);
+    const tensors = new Map<string, HostTensor>();
+    for (const [tensor, stored] of parseSafetensors(saved.bytes, name).tensors)
+      tensors.set(tensor, toHostTensor(stored, name, tensor));
+    const report = trainer.initialise(parametersOf(tensors, trainer.network.parameters), {
+      head: !stage.newHead,
+      source: `${stageName(stage)}: weights of stage ${stage.number - 1}`,
+    });
+    console.error(describeInitialisation(report));
+  } else if (weights !== null) await loadWeights(session, trainer.network, weights, { head: !stage.newHead });
+}
+
+/** Leaves momenta and the like out, which another stage does not go on with. */
+function parametersOf(
+  tensors: ReadonlyMap<string, HostTensor>,
+  parameters: readonly { readonly name: string }[],
+): Map<string, HostTensor> {
+  const names = new Set(parameters.map(({ name }) => name));
+  return new Map([...tensors].filter(([name]) => names.has(name)));
+}
+
+/** Whether held-out images are scored after so many steps. */
+function isScored({ config, lastStep }: Stage, step: number): boolean {
+  const { validateEvery } = config.run;
+  return validateEvery !== null && (step % validateEvery === 0 || step === lastStep);
+}
+
+interface StageContext {
+  readonly stage: Stage;
+  readonly setup: TrainingSetup;
+  readonly request: TrainingRequest;
+  readonly position: Position;
+  readonly log: RunLog;
+  readonly sets: ValidationSets | null;
+  readonly interrupt: Interrupt;
+}
+
+/** The steps of a stage. */
+class StageLoop {
+  readonly #session: Session;
+  readonly #context: StageContext;
+
+  constructor(session: Session, context: StageContext) {
+    this.#session = session;
+    this.#context = context;
   }
-  if (done > (saved.step ?? 0)) {
-    // Ctrl-C came after the step.
-    await submitted?.read();
-    await save();
+
+  /** @param unscored whether an earlier start ended between a checkpoint and its scores */
+  async run(unscored: boolean): Promise<void> {
+    const { stage, setup, request, position, log, interrupt, sets } = this.#context;
+    const { logEvery, checkpointEvery } = stage.config.run;
+    const queue = new Throttle(this.#session.runtime.device);
+    if (unscored) await this.#validate();
+    if (position.done < stage.lastStep) log.begin(stage);
+    let submitted: SubmittedStep | undefined;
+    while (position.done < stage.lastStep && !interrupt.requested) {
+      const step = position.done - stage.firstStep;
+      submitted = await setup.trainer.step(await setup.batches(step), step, { checked: request.debugNan });
+      await queue.next();
+      const done = ++position.done;
+      const last = done === stage.lastStep || interrupt.requested;
+      const score = sets !== null && !interrupt.requested && isScored(stage, done);
+      const keep = last || score || done % checkpointEvery === 0;
+      const report = last || step === 0 || done % logEvery === 0;
+      let read: TrainingMetrics | undefined;
+      // Also before a checkpoint: a run gone wrong must not take the place of a good one.
+      if (report || keep) read = await submitted.read();
+      if (report) await log.metrics(done, read!);
+      if (keep) await this.#save();
+      log.progress(done, read);
+      if (score) await this.#validate();
+    }
+    if (position.done > (position.saved?.step ?? 0)) {
+      // Ctrl-C came after the step.
+      await submitted?.read();
+      await this.#save();
+    }
   }
-  return { steps: done, complete: done === steps, seconds: metrics.seconds };
+
+  async #save(): Promise<void> {
+    const { setup, request, position } = this.#context;
+    const { run } = request;
+    const step = position.done;
+    const bytes = await setup.trainer.checkpoint(step);
+    // Also where the loss was finite: it is that of the weights before this update.
+    refuseNonFinite(bytes, step);
+    await run.write('checkpoint.safetensors', bytes);
+    position.saved = { step, bytes };
+    await run.keepLast(step, run.config.run.keep);
+  }
+
+  async #validate(): Promise<void> {
+    const { stage, setup, request, position, log, sets } = this.#context;
+    log.pause();
+    const images = await log.validationImages(stage.config.data.root);
+    const scores = await validate(this.#session, stage.config, setup.trainer, sets!, images.visit);
+    if (await log.validation({ step: position.done, ...scores }, images.taken))
+      await request.run.keepCheckpoint('best.safetensors');
+    if (position.done < stage.lastStep) log.begin(stage);
+  }
 }
 
 /** @throws Error naming a value of the checkpoint that is NaN or infinite */

@@ -41,7 +41,7 @@ describe('presets', () => {
     });
     expect(config.data.classes).toEqual(VOC_CLASSES);
     expect(config.data.classes).toHaveLength(21);
-    expect(config.network).toEqual({ backbone: 'resnet101', embedding: 32 });
+    expect(config.network).toMatchObject({ backbone: 'resnet101', embedding: 32, newHead: true, weights: null });
     expect(config.training).toMatchObject({ batch: 8, crop: [336, 336], steps: 30_000, learningRate: 2e-3 });
     expect(config.training).toMatchObject({ power: 0.9, momentum: 0.9, weightDecay: 5e-4, headRateFactor: 10 });
     expect(config.segments).toMatchObject({ cells: [5, 5], kmeansIterations: 10, concentration: 10, banks: 2 });
@@ -56,7 +56,7 @@ describe('resolveConfig', () => {
     expect(config.training.steps).toBe(77);
     expect(config.training.batch).toBe(5);
     expect(config.segments.banks).toBe(4);
-    expect(config.training.momentum).toBe(PRESETS.small.training!.momentum);
+    expect(config.training.momentum).toBe(PRESETS.small.config.training!.momentum);
   });
 
   it('takes back what it wrote, exactly', () => {
@@ -71,7 +71,7 @@ describe('resolveConfig', () => {
     const contents = { format: 1, preset: 'digits', data, training: { steps: 5 } };
     const { preset, config } = resolveConfig({ preset: null, file: { name: 'c', contents }, flags: {} });
     expect(preset).toBe('digits');
-    expect(config.training).toMatchObject({ ...PRESETS.digits.training, steps: 5 });
+    expect(config.training).toMatchObject({ ...PRESETS.digits.config.training, steps: 5 });
   });
 
   it.each([
