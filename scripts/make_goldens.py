@@ -13,7 +13,7 @@ import torch
 
 sys.dont_write_bytecode = True  # no __pycache__ in the tree
 
-from goldens import affinity, designs, networks, operations, segsort  # noqa: E402
+from goldens import affinity, designs, networks, operations, segsort, torchvision_models  # noqa: E402
 from goldens.common import Writer  # noqa: E402
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "goldens")
@@ -23,8 +23,9 @@ def main():
     torch.set_num_threads(1)  # one order of summation
     torch.use_deterministic_algorithms(True)
     writer = Writer(sys.argv[1] if len(sys.argv) > 1 else FOLDER)
-    for family in (*operations.FAMILIES, *networks.FAMILIES, *designs.FAMILIES, *segsort.FAMILIES, *affinity.FAMILIES):
-        family(writer)
+    for module in (operations, networks, designs, torchvision_models, segsort, affinity):
+        for family in module.FAMILIES:
+            family(writer)
     writer.finish()
 
 
