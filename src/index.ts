@@ -65,8 +65,8 @@ export * from './platform/gpu.js';
 export * from './segsort/affinity_loss.js';
 export * from './segsort/clustering.js';
 export * from './segsort/initialise.js';
-export * from './segsort/label_maps.js';
 export * from './segsort/knn.js';
+export * from './segsort/label_maps.js';
 export * from './segsort/loss.js';
 export * from './segsort/memory_banks.js';
 export * from './segsort/objectives/affinity.js';
@@ -74,12 +74,19 @@ export * from './segsort/objectives/objective.js';
 export * from './segsort/objectives/segsort.js';
 export * from './segsort/objectives/softmax.js';
 export * from './segsort/objectives/unsupervised.js';
+export * from './segsort/panoptic.js';
 export * from './segsort/prototype_table.js';
 export * from './segsort/prototypes.js';
 export * from './segsort/retrieval.js';
 export * from './segsort/segmenter.js';
 export * from './segsort/step_parts.js';
 export * from './segsort/trainer.js';
+export {
+  checkViews,
+  RELEASED_SCALES,
+  type ViewOptions,
+  windowOrigins,
+} from './segsort/views.js';
 export {
   apply,
   apply1,

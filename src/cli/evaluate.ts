@@ -2,31 +2,41 @@
 import { basename } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Dataset } from '../data/dataset.js';
+import type { ObjectOptions } from '../segsort/panoptic.js';
 import type { PrototypeTable } from '../segsort/prototype_table.js';
 import { openList } from './data_folder.js';
+import { descriptionOf } from './description.js';
 import { UsageError } from './errors.js';
+import { addObjectFlags, type ObjectFlags, objectsOf } from './objects.js';
 import { addCommonFlags, type CommonOptions } from './options.js';
-import { addRetrievalFlags, firstOf, loadPrototypes, openRun } from './prototypes.js';
-import { type EvaluationReport, evaluationReport, scoreTable } from './report.js';
+import { addPrototypesFlag, addRetrievalFlags, firstOf, openRun, prototypesToSearch } from './prototypes.js';
+import { confusionCsv, type EvaluationReport, evaluationReport, furtherTables, scoreTable } from './report.js';
+import { TrainingSegments } from './retrieved.js';
 import type { RunFolder } from './run_folder.js';
-import { openSegmenter, type Scores, scoreDataset, type Weights, type Work, weightsOf } from './segmentation.js';
+import { type Scores, scoreDataset } from './scoring.js';
+import { openSegmenter, type Weights, WITHOUT_REGIONS, type Work, weightsOf } from './segmentation.js';
 import { withGpu } from './session.js';
 import { SheetBuilder, spread } from './sheet.js';
 import { percent } from './table.js';
+import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
-interface EvaluateOptions extends CommonOptions {
+interface EvaluateOptions extends CommonOptions, ViewFlags, ObjectFlags {
   readonly list?: string;
   readonly limit?: number;
+  readonly prototypes?: string;
+  readonly boundaries?: boolean;
   readonly sheet: number;
   readonly json?: boolean;
 }
 
 const HELP = `
-Writes RUN/evaluation.json and RUN/contact-sheet.png. Run \`segsort prototypes RUN\` first.
+Writes RUN/evaluation.json with all that was measured, RUN/confusion.csv and RUN/contact-sheet.png. Run
+\`segsort prototypes RUN\` first, unless the run was trained to classify pixels.
 The column "oracle" is the best that the clusters allow: every one of them given its commonest true label.
 
-Example:
+Examples:
   segsort evaluate runs/photos --list val.txt --limit 100 --neighbours 21
+  segsort evaluate runs/photos --boundaries --window 480 --window-stride 320 --scales 0.5,0.75,1,1.25,1.5,1.75 --flip
 `;
 
 export function evaluateCommand(): Command {
@@ -35,10 +45,14 @@ export function evaluateCommand(): Command {
     .argument('<run>', 'folder of the run')
     .addOption(new Option('--list <file>', "list of labelled images (default: the run's validation list)"))
     .addOption(new Option('--limit <n>', 'score only the first n images').argParser(wholeNumber(1)))
+    .addOption(new Option('--boundaries', 'also boundary F, and IoU near the true contours'))
     .addOption(
       new Option('--sheet <n>', 'images on the contact sheet; 0 for no sheet').default(6).argParser(wholeNumber(0)),
     )
     .addOption(new Option('--json', 'print the scores as JSON'));
+  addPrototypesFlag(command);
+  addObjectFlags(command, 'also panoptic quality; the list needs a column of instance maps');
+  addViewFlags(command);
   addRetrievalFlags(command, ['neighbours', 'stride', 'batch']);
   return addCommonFlags(command)
     .addHelpText('after', HELP)
@@ -59,17 +73,27 @@ async function evaluate(run: RunFolder, options: EvaluateOptions): Promise<void>
   const { data } = run.config;
   const list = options.list ?? data.validation;
   if (!list) throw new UsageError(`${run.folder} has no validation list; --list names one`);
-  const table = await loadPrototypes(run);
+  const searched = await prototypesToSearch(run, options.prototypes);
+  const table = searched?.table ?? null;
   const weights = await weightsOf(run);
-  const heldOut = firstOf(await openList(data.root, list, 'list'), options.limit ?? null);
+  const heldOut = firstOf(await openList(data.root, list, 'list', WITHOUT_REGIONS), options.limit ?? null);
+  const views = viewsOf(options);
+  const panoptic = await objectsOf(options, run.config, table);
+  if (panoptic && !heldOut.hasIds)
+    throw new UsageError(
+      `--panoptic: ${heldOut.list.file} has no instance maps; its lines would be \`image label.png instances.png\``,
+    );
   await withGpu(options, async (session) => {
     const sheet = options.sheet > 0 ? { rows: options.sheet, title: `SegSort: ${basename(run.folder)}` } : null;
-    const { report, scores, files } = await evaluateRun({ session, config: run.config }, run, {
+    const { report, scores, files } = await evaluateRun({ session, config: run.config, views }, run, {
       weights,
       table,
+      ...(searched ? { prototypeList: searched.list } : {}),
       heldOut,
       list,
       sheet,
+      boundaries: options.boundaries ?? false,
+      panoptic,
     });
     if (options.json) return console.log(JSON.stringify(report, null, 2));
     const columns = [
@@ -77,39 +101,61 @@ async function evaluate(run: RunFolder, options: EvaluateOptions): Promise<void>
       { title: 'oracle', score: scores.oracle },
       { title: 'commonest class', score: scores.commonest },
     ];
-    console.log(`${scoreTable(data.classes, columns)}\n`);
-    console.log(`${scores.images} images, ${table.size} prototypes; written: ${files.join(', ')}`);
+    for (const text of [scoreTable(data.classes, columns), ...furtherTables(report)]) console.log(`${text}\n`);
+    const prototypes = table ? `, ${table.size} prototypes` : '';
+    console.log(`${scores.images} images${prototypes}; written: ${files.join(', ')}`);
   });
 }
 
 export interface EvaluationRequest {
   readonly weights: NonNullable<Weights>;
-  readonly table: PrototypeTable;
+  /** Null for a run that retrieves nothing. */
+  readonly table: PrototypeTable | null;
+  /** The list of the images that the prototypes came from. Default: the training list. */
+  readonly prototypeList?: string;
   readonly heldOut: Dataset;
   /** Name of the list, for the report. */
   readonly list: string;
   /** The contact sheet to draw, if any. `note` is put behind the score. */
   readonly sheet: { readonly rows: number; readonly title: string; readonly note?: string } | null;
+  readonly boundaries?: boolean;
+  /** How to put objects together, if they are to be scored. */
+  readonly panoptic?: ObjectOptions | null;
 }
 
-/** Scores the run and writes `evaluation.json` and the contact sheet. `demo` calls it too. */
+/** Scores the run and writes `evaluation.json`, `confusion.csv` and the contact sheet. `demo` calls it too. */
 export async function evaluateRun(
   work: Work,
   run: RunFolder,
-  { weights, table, heldOut, list, sheet }: EvaluationRequest,
+  request: EvaluationRequest,
 ): Promise<{ report: EvaluationReport; scores: Scores; files: string[] }> {
+  const { weights, table, heldOut, list, sheet, boundaries = false, panoptic = null } = request;
   const { data, retrieval } = work.config;
   using segmenter = await openSegmenter(work, weights, [heldOut]);
-  segmenter.usePrototypes(table);
-  const builder = sheet && new SheetBuilder(data.classes, spread(heldOut.length, sheet.rows));
-  const scores = await scoreDataset(work, segmenter, heldOut, (image, accuracy) => builder?.visit(image, accuracy));
-  const { neighbours } = retrieval;
-  const report = evaluationReport(scores, data.classes, { list, prototypes: table.size, neighbours });
-  const files = [await run.writeJson('evaluation.json', report)];
+  if (table) segmenter.usePrototypes(table);
+  const builder = sheet && new SheetBuilder(await descriptionOf(work.config), spread(heldOut.length, sheet.rows));
+  const scores = await scoreDataset(work, segmenter, heldOut, (image, accuracy) => builder?.visit(image, accuracy), {
+    boundaries,
+    panoptic,
+  });
+  const report = evaluationReport(scores, data.classes, {
+    list,
+    classifier: segmenter.options.classifier ?? 'retrieval',
+    prototypes: table?.size ?? null,
+    neighbours: table ? retrieval.neighbours : null,
+    stride: retrieval.stride,
+    views: work.views ?? null,
+  });
+  const files = [
+    await run.writeJson('evaluation.json', report),
+    await run.write('confusion.csv', confusionCsv(report)),
+  ];
   if (builder && sheet) {
-    const training = await openList(data.root, data.train, 'training list');
+    const source =
+      table && (await openList(data.root, request.prototypeList ?? data.train, 'training list', WITHOUT_REGIONS));
+    const training = source && new TrainingSegments(table, source, data.classes);
     const subtitle = `mean IoU ${percent(report.meanIou)}% on ${scores.images} images of ${list}${sheet.note ?? ''}`;
-    files.push(await run.write('contact-sheet.png', await builder.finish(table, training, sheet.title, subtitle)));
+    files.push(await run.write('contact-sheet.png', await builder.finish(training, sheet.title, subtitle)));
   }
   return { report, scores, files };
 }

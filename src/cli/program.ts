@@ -6,6 +6,7 @@ import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
 import { describeError, EXIT, exitCodeOf } from './errors.js';
 import { evaluateCommand } from './evaluate.js';
+import { explainCommand } from './explain.js';
 import { inspectCommand } from './inspect.js';
 import { predictCommand } from './predict.js';
 import { prototypesCommand } from './prototypes.js';
@@ -20,6 +21,7 @@ Start here:
   segsort prototypes RUN                  and then:
   segsort evaluate RUN
   segsort predict RUN photo.jpg --overlay
+  segsort explain RUN photo.jpg
 
 \`segsort <command> --help\` lists the options of a command.
 `;
@@ -37,6 +39,7 @@ export function buildProgram(): Command {
     prototypesCommand(),
     predictCommand(),
     evaluateCommand(),
+    explainCommand(),
     dataCommand(),
     inspectCommand(),
     convertCommand(),

@@ -1,44 +1,79 @@
 /** `segsort prototypes`: the prototypes of a run's training images, for retrieval. */
 import { Command, Option } from 'commander';
-import { Dataset } from '../data/dataset.js';
+import { serializeNpy } from '../checkpoints/numpy_header.js';
+import type { Dataset } from '../data/dataset.js';
 import { PrototypeTable } from '../segsort/prototype_table.js';
 import { resolveConfig } from './config.js';
 import { openList } from './data_folder.js';
+import { UsageError } from './errors.js';
 import { addCommonFlags, addConfigFlags, type CommonOptions, configFromFlags } from './options.js';
+import { readPrototypes, type SearchedPrototypes } from './prototype_files.js';
 import { RunFolder } from './run_folder.js';
-import { extractTable, openSegmenter, type Weights, type Work, weightsOf } from './segmentation.js';
+import {
+  entriesOf,
+  extractTable,
+  openSegmenter,
+  retrieves,
+  type Weights,
+  WITHOUT_REGIONS,
+  type Work,
+  weightsOf,
+} from './segmentation.js';
 import { withGpu } from './session.js';
+import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
-interface PrototypesOptions extends CommonOptions {
+interface PrototypesOptions extends CommonOptions, ViewFlags {
   readonly list?: string;
+  readonly panoptic?: boolean;
+  readonly npy?: boolean;
 }
 
 const HELP = `
 Writes RUN/prototypes.safetensors: a unit vector for every segment of the training images, with its label and where it
-came from. \`segsort predict\` and \`segsort evaluate\` search them.
+came from. \`segsort predict\`, \`evaluate\` and \`explain\` search them.
 
-Example:
+Examples:
   segsort prototypes runs/photos --prototype-images 500
+  segsort prototypes runs/streets --window 480 --panoptic --npy
 `;
 
 export function prototypesCommand(): Command {
   const command = new Command('prototypes')
     .description("extract the prototypes of a run's training images")
     .argument('<run>', 'folder of the run')
-    .addOption(new Option('--list <file>', 'take them from the images of this list (default: the training list)'));
+    .addOption(new Option('--list <file>', 'take them from the images of this list (default: the training list)'))
+    .addOption(new Option('--panoptic', 'tell objects of a class apart; the list needs a column of instance maps'))
+    .addOption(new Option('--npy', 'also write prototype_features.npy and prototype_labels.npy, as SegSort did'));
+  addViewFlags(command, 'windows');
   addRetrievalFlags(command, ['prototypeImages', 'stride', 'batch']);
   return addCommonFlags(command)
     .addHelpText('after', HELP)
     .action(async (folder: string, options: PrototypesOptions) => {
       const run = await openRun(folder, command);
+      requireRetrieval(run);
       const weights = await weightsOf(run);
       await withGpu(options, async (session) => {
-        const work = { session, config: run.config };
-        const { table, dataset } = await extractPrototypes(work, weights, options.list);
-        const file = await savePrototypes(run, table);
-        console.log(`${file}: ${table.size} prototypes of ${dataset.length} images`);
+        const work = { session, config: run.config, views: viewsOf(options) };
+        const { list, panoptic = false, npy = false } = options;
+        const { table, dataset } = await extractPrototypes(work, weights, list, { panoptic });
+        const files = await savePrototypes(run, table, { npy, ...(list === undefined ? {} : { list }) });
+        console.log(`${files.join(', ')}: ${table.size} prototypes of ${dataset.length} images`);
       });
     });
+}
+
+/** @throws UsageError for a run whose network gives classes */
+export function requireRetrieval({ folder, config }: RunFolder): void {
+  if (!retrieves(config))
+    throw new UsageError(
+      `${folder} was trained for ${config.training.objective}: its network gives classes, and there are no prototypes to retrieve`,
+    );
+}
+
+/** Adds the flag that names other prototypes than the run's own. */
+export function addPrototypesFlag(command: Command): Command {
+  const help = "search these: .safetensors, or .npy features with labels beside them (default: the run's own)";
+  return command.addOption(new Option('--prototypes <file>', help));
 }
 
 /** Adds flags of the retrieval settings. */
@@ -59,26 +94,77 @@ export async function extractPrototypes(
   work: Work,
   weights: Weights,
   list?: string,
+  { panoptic = false } = {},
 ): Promise<{ table: PrototypeTable; dataset: Dataset }> {
   const { data, retrieval } = work.config;
-  const all = await openList(data.root, list ?? data.train, 'list');
+  const all = await openList(data.root, list ?? data.train, 'list', WITHOUT_REGIONS);
   const dataset = firstOf(all, retrieval.prototypeImages);
+  if (panoptic && !dataset.hasIds)
+    throw new UsageError(
+      `--panoptic: ${all.list.file} has no instance maps; its lines would be \`image label.png instances.png\``,
+    );
   using segmenter = await openSegmenter(work, weights, [dataset]);
-  return { table: await extractTable(work, segmenter, dataset), dataset };
+  return { table: await extractTable(work, segmenter, dataset, { panoptic }), dataset };
 }
 
 /** The first so many images of a data set; all of them for null. */
 export function firstOf(dataset: Dataset, count: number | null): Dataset {
   if (count === null || count >= dataset.length) return dataset;
-  const { file, entries } = dataset.list;
-  return new Dataset(dataset.source, { file, entries: entries.slice(0, count) });
+  return entriesOf(
+    dataset,
+    Array.from({ length: count }, (_, index) => index),
+  );
 }
 
-export async function savePrototypes(run: RunFolder, table: PrototypeTable): Promise<string> {
-  return run.write('prototypes.safetensors', table.serialize({ classes: JSON.stringify(run.config.data.classes) }));
+export interface SaveOptions {
+  /** Also as the pair of NumPy files that the reference writes. */
+  readonly npy?: boolean;
+  /** The list they were taken from, if not the training list. */
+  readonly list?: string;
+}
+
+/** Writes the prototypes into the run's folder; returns the paths. */
+export async function savePrototypes(
+  run: RunFolder,
+  table: PrototypeTable,
+  { npy = false, list }: SaveOptions = {},
+): Promise<string[]> {
+  const metadata = { classes: JSON.stringify(run.config.data.classes), ...(list === undefined ? {} : { list }) };
+  const files = [await run.write('prototypes.safetensors', table.serialize(metadata))];
+  if (!npy) return files;
+  const { size, channels, features, labels } = table;
+  const shapes = { features: [size, channels], labels: [size] };
+  files.push(
+    await run.write('prototype_features.npy', serializeNpy({ dtype: 'F32', shape: shapes.features, data: features })),
+    await run.write('prototype_labels.npy', serializeNpy({ dtype: 'I32', shape: shapes.labels, data: labels })),
+  );
+  if (table.instances) {
+    const data = table.instances;
+    files.push(
+      await run.write('prototype_instance_labels.npy', serializeNpy({ dtype: 'I32', shape: shapes.labels, data })),
+    );
+  }
+  return files;
 }
 
 /** The prototypes that `savePrototypes` wrote. */
 export async function loadPrototypes(run: RunFolder): Promise<PrototypeTable> {
-  return PrototypeTable.parse(await run.readPrototypes(), run.prototypes).table;
+  return (await openPrototypes(run)).table;
+}
+
+/** The prototypes of a run, or those in a file. Null for a run that retrieves nothing. */
+export async function prototypesToSearch(run: RunFolder, file: string | undefined): Promise<SearchedPrototypes | null> {
+  if (!retrieves(run.config)) {
+    if (file !== undefined) requireRetrieval(run);
+    return null;
+  }
+  return openPrototypes(run, file);
+}
+
+/** The prototypes of a run, or those in a file, and the list of images that they came from. */
+export async function openPrototypes(run: RunFolder, file?: string): Promise<SearchedPrototypes> {
+  const { train } = run.config.data;
+  if (file !== undefined) return readPrototypes(file, train);
+  const { table, metadata } = PrototypeTable.parse(await run.readPrototypes(), run.prototypes);
+  return { table, list: metadata.list ?? train };
 }

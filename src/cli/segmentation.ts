@@ -1,12 +1,15 @@
-/** Segmenting a data set with the network of a run: prototypes, predictions, scores. */
-import type { Dataset } from '../data/dataset.js';
-import { IGNORE_LABEL } from '../data/image.js';
-import { type Batch, Loader } from '../data/loader.js';
-import { ConfusionMatrix, type SegmentationScore } from '../evaluation/confusion.js';
-import { buildNetwork } from '../models/network.js';
+/** Segmenting a data set with the network of a run: prototypes and predictions. */
+import { Dataset } from '../data/dataset.js';
+import { DataError } from '../data/errors.js';
+import { IGNORE_LABEL, NO_ID } from '../data/image.js';
+import { type Batch, Loader, type LoaderOptions } from '../data/loader.js';
 import { PrototypeTable } from '../segsort/prototype_table.js';
-import { type SegmentedImage, Segmenter } from '../segsort/segmenter.js';
+import { type ExtractOptions, type SegmentedImage, Segmenter } from '../segsort/segmenter.js';
+import type { ViewOptions } from '../segsort/views.js';
+import type { HostTensor } from '../tensor/types.js';
 import type { RunConfig } from './config.js';
+import { UsageError } from './errors.js';
+import { learnsEmbedding, networkOf } from './objective.js';
 import { Progress } from './progress.js';
 import type { RunFolder } from './run_folder.js';
 import type { Session } from './session.js';
@@ -16,6 +19,8 @@ export interface Work {
   readonly config: RunConfig;
   /** Put before what the progress says: `untrained network: `. */
   readonly prefix?: string;
+  /** How images are looked at; null or nothing: each as it is, whole. */
+  readonly views?: ViewOptions | null;
 }
 
 /** The weights of a checkpoint, or null for a network as it is before training. */
@@ -25,20 +30,35 @@ export async function weightsOf(run: RunFolder): Promise<NonNullable<Weights>> {
   return { bytes: await run.readCheckpoint(), file: run.checkpoint };
 }
 
-/** A segmenter for images up to the largest of these data sets. */
+/** For `openList`: region masks teach, and nothing here looks at them. */
+export const WITHOUT_REGIONS = { regions: null } as const;
+
+/** Whether a run segments by retrieval; otherwise its network gives classes, and there are no prototypes. */
+export const retrieves = ({ training }: RunConfig): boolean => learnsEmbedding(training.objective);
+
+/**
+ * A segmenter for images up to the largest of these data sets.
+ *
+ * @throws UsageError where the network cannot see through windows of the size asked for
+ */
 export async function openSegmenter(
-  { session, config }: Work,
+  { session, config, views = null }: Work,
   weights: Weights,
   datasets: readonly Dataset[],
 ): Promise<Segmenter> {
-  const { network, segments, retrieval, data, training } = config;
-  const built = buildNetwork({ backbone: network.backbone, outputs: network.embedding });
+  const { segments, retrieval, data, training } = config;
+  const built = networkOf(config);
   const sizes = await Promise.all(datasets.map((dataset) => dataset.largestSize()));
-  const padded = (side: number) => Math.ceil(side / built.inputMultiple) * built.inputMultiple;
+  const multiple = views ? 1 : built.inputMultiple;
+  const padded = (side: number) => Math.ceil(side / multiple) * multiple;
   const canvas = [
     padded(Math.max(...sizes.map(({ height }) => height))),
     padded(Math.max(...sizes.map(({ width }) => width))),
   ] as const;
+  if (views?.window?.some((side) => side % built.inputMultiple !== 0))
+    throw new UsageError(
+      `--window: ${views.window.join('x')} does not fit this network, whose input sides must be multiples of ${built.inputMultiple}`,
+    );
   const segmenter = new Segmenter(session.runtime, built, {
     canvas,
     cells: segments.cells,
@@ -48,6 +68,8 @@ export async function openSegmenter(
     classes: data.classes.length,
     ignore: IGNORE_LABEL,
     mean: data.mean,
+    classifier: retrieves(config) ? 'retrieval' : 'softmax',
+    views,
     // Running statistics say nothing before training.
     batchStatistics: weights === null,
     seed: training.seed,
@@ -56,6 +78,9 @@ export async function openSegmenter(
   return segmenter;
 }
 
+/** Is told of an image that cannot be read, by its index; the others go on. */
+export type OnBadImage = (index: number, error: DataError) => void;
+
 /** Goes through a data set once, whole images. */
 async function forEachBatch(
   { config, prefix = '' }: Work,
@@ -63,29 +88,61 @@ async function forEachBatch(
   dataset: Dataset,
   label: string,
   body: (batch: Batch) => Promise<void>,
+  onBad?: OnBadImage,
 ): Promise<void> {
   const [height, width] = segmenter.options.canvas;
-  const { batch: size } = config.retrieval;
-  await using loader = await Loader.open(dataset, {
-    batch: Math.min(size, dataset.length),
-    crop: { height, width },
-    cacheBytes: 0,
-    ...(config.run.workers === null ? {} : { workers: config.run.workers }),
-  });
+  const size = Math.min(config.retrieval.batch, dataset.length);
+  const options = { batch: size, crop: { height, width }, cacheBytes: 0 };
+  const { workers } = config.run;
+  await using loader = await Loader.open(dataset, { ...options, ...(workers === null ? {} : { workers }) });
   using progress = new Progress({ label: `${prefix}${label}`, total: dataset.length });
-  let done = 0;
   for (let step = 0; step < loader.steps; step++) {
-    const batch = await loader.batch(step);
-    await body(batch);
-    done += batch.indices.length;
-    progress.update(done);
+    const last = Math.min(dataset.length, (step + 1) * size);
+    try {
+      await body(await loader.batch(step));
+    } catch (error) {
+      if (!onBad || !(error instanceof DataError)) throw error;
+      for (let index = step * size; index < last; index++) {
+        const batch = await batchOfOne(dataset, index, { ...options, canvas: loader.canvas }, onBad);
+        if (batch) await body(batch);
+      }
+    }
+    progress.update(last);
   }
 }
 
+/** One image in the first place of a batch, or null where it cannot be read. */
+async function batchOfOne(
+  dataset: Dataset,
+  index: number,
+  options: LoaderOptions,
+  onBad: OnBadImage,
+): Promise<Batch | null> {
+  try {
+    await using loader = await Loader.open(entriesOf(dataset, [index]), { ...options, workers: 0 });
+    return { ...(await loader.batch(0)), indices: [index] };
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    onBad(index, error);
+    return null;
+  }
+}
+
+/** Some images of a data set. */
+export function entriesOf(dataset: Dataset, indices: readonly number[]): Dataset {
+  const { file, entries } = dataset.list;
+  return new Dataset(dataset.source, { file, entries: indices.map((index) => entries[index]!) }, dataset.options);
+}
+
 /** The prototypes of labelled images. */
-export async function extractTable(work: Work, segmenter: Segmenter, dataset: Dataset): Promise<PrototypeTable> {
+export async function extractTable(
+  work: Work,
+  segmenter: Segmenter,
+  dataset: Dataset,
+  options: ExtractOptions = {},
+): Promise<PrototypeTable> {
   const table = new PrototypeTable(work.config.network.embedding);
-  await forEachBatch(work, segmenter, dataset, 'prototypes', (batch) => segmenter.extract(batch, table));
+  await forEachBatch(work, segmenter, dataset, 'prototypes', (batch) => segmenter.extract(batch, table, options));
   return table;
 }
 
@@ -101,22 +158,24 @@ export interface Segmented {
   readonly labels: Uint8Array;
 }
 
-/** Segments every image of a data set, in order. `usePrototypes` must have been called. */
+/** Segments every image of a data set, in order. `usePrototypes` must have been called if the run retrieves. */
 export async function segmentAll(
   work: Work,
   segmenter: Segmenter,
   dataset: Dataset,
   visit: (image: Segmented) => Promise<void> | void,
+  onBad?: OnBadImage,
 ): Promise<void> {
   const { stride } = segmenter.options;
-  await forEachBatch(work, segmenter, dataset, 'segmenting', async (batch) => {
+  const segment = async (batch: Batch) => {
     for (const [place, found] of (await segmenter.predict(batch)).entries()) {
       const height = batch.placement.data[place * 8]!;
       const width = batch.placement.data[place * 8 + 1]!;
       const labels = Uint8Array.from(enlarge(found.labels, found, { height, width, stride }));
       await visit({ index: batch.indices[place]!, batch, place, found, height, width, labels });
     }
-  });
+  };
+  await forEachBatch(work, segmenter, dataset, 'segmenting', segment, onBad);
 }
 
 /** A map of one value for `stride` pixels each way, at the size of its image: value i lies on pixel `i * stride`. */
@@ -137,45 +196,22 @@ export function enlarge(
 }
 
 /** Ground truth of an image in a batch, at its own size. */
-export function truthOf({ batch, place, height, width }: Segmented): Uint8Array {
-  const canvasWidth = batch.canvas.shape[2]!;
-  const first = place * batch.canvas.shape[1]! * canvasWidth;
-  const labels = new Uint8Array(height * width);
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++)
-      labels[y * width + x] = (batch.canvas.data as Uint32Array)[first + y * canvasWidth + x]! >>> 24;
-  return labels;
+export function truthOf(segmented: Segmented): Uint8Array {
+  return Uint8Array.from(wordsOf(segmented.batch.canvas, segmented), (word) => word >>> 24);
 }
 
-export interface Scores {
-  readonly images: number;
-  readonly score: SegmentationScore;
-  /** The best labelling that the clusters allow. */
-  readonly oracle: SegmentationScore;
-  readonly commonest: SegmentationScore & { readonly label: number };
+/** True instances of an image in a batch, -1 for none; null where the data set has no instances. */
+export function instancesOf(segmented: Segmented): Int32Array | null {
+  const { ids } = segmented.batch;
+  return ids && Int32Array.from(wordsOf(ids, segmented), (word) => (word >>> 16 === NO_ID ? -1 : word >>> 16));
 }
 
-/** Segments a labelled data set and scores it, at the size of its images. `visit` sees every image. */
-export async function scoreDataset(
-  work: Work,
-  segmenter: Segmenter,
-  dataset: Dataset,
-  visit: (image: Segmented, accuracy: number | null) => Promise<void> | void = () => {},
-): Promise<Scores> {
-  const classes = work.config.data.classes.length;
-  const confusion = new ConfusionMatrix(classes, IGNORE_LABEL);
-  const best = new ConfusionMatrix(classes, IGNORE_LABEL);
-  let images = 0;
-  await segmentAll(work, segmenter, dataset, async (image) => {
-    const truth = truthOf(image);
-    const { found, height, width, labels } = image;
-    const { stride } = segmenter.options;
-    confusion.add(truth, labels);
-    best.add(truth, enlarge(found.oracle, found, { height, width, stride }));
-    const own = new ConfusionMatrix(classes, IGNORE_LABEL);
-    own.add(truth, labels);
-    images++;
-    await visit(image, own.score().pixelAccuracy);
-  });
-  return { images, score: confusion.score(), oracle: best.score(), commonest: confusion.commonestClassScore() };
+/** An image's part of the words of a batch. */
+export function wordsOf({ shape, data }: HostTensor, { place, height, width }: Segmented): Uint32Array {
+  const words = new Uint32Array(height * width);
+  for (let y = 0; y < height; y++) {
+    const from = (place * shape[1]! + y) * shape[2]!;
+    words.set(data.subarray(from, from + width), y * width);
+  }
+  return words;
 }

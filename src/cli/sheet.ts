@@ -1,13 +1,13 @@
 /** Gathers what the contact sheet of a run shows: some images of an evaluation, and the segments retrieved for them. */
 import { basename } from 'node:path';
-import { encodePng, IGNORE_LABEL, type LabelImage, type RgbImage, vocPalette } from '../data/codecs.js';
-import type { Dataset } from '../data/dataset.js';
-import type { PackedImage } from '../data/decode.js';
-import type { PrototypeTable, TableEntry } from '../segsort/prototype_table.js';
+import { encodePng, IGNORE_LABEL, type RgbImage } from '../data/codecs.js';
+import { classNames, type DataDescription, paletteOf } from '../data/description.js';
 import type { SegmentedImage } from '../segsort/segmenter.js';
-import { contactSheet, type SheetRow, type ShownSegment } from '../viz/contact_sheet.js';
-import { type IdMap, maskOf } from '../viz/maps.js';
-import { type Segmented, truthOf } from './segmentation.js';
+import { contactSheet, type SheetRow } from '../viz/contact_sheet.js';
+import { maskOf } from '../viz/maps.js';
+import type { ShownSegment } from '../viz/sheet_parts.js';
+import { type TrainingSegments, unpack } from './retrieved.js';
+import { type Segmented, truthOf, wordsOf } from './segmentation.js';
 
 /** Retrieved segments shown for a segment. */
 const NEAREST = 5;
@@ -18,19 +18,18 @@ export function spread(length: number, count: number): Set<number> {
   return new Set(Array.from({ length: shown }, (_, i) => Math.floor(((i + 0.5) * length) / shown)));
 }
 
-interface Gathered extends Omit<SheetRow, 'query' | 'nearest'> {
-  readonly query: ShownSegment;
+interface Gathered extends Omit<SheetRow, 'nearest'> {
   readonly retrieved: readonly { readonly row: number; readonly similarity: number }[];
 }
 
 export class SheetBuilder {
-  readonly #classes: readonly string[];
+  readonly #description: DataDescription;
   readonly #chosen: ReadonlySet<number>;
   readonly #gathered: Gathered[] = [];
 
   /** @param chosen indices of the images to show */
-  constructor(classes: readonly string[], chosen: ReadonlySet<number>) {
-    this.#classes = classes;
+  constructor(description: DataDescription, chosen: ReadonlySet<number>) {
+    this.#description = description;
     this.#chosen = chosen;
   }
 
@@ -38,59 +37,57 @@ export class SheetBuilder {
   visit(segmented: Segmented, accuracy: number | null): void {
     if (!this.#chosen.has(segmented.index)) return;
     const { found, height, width } = segmented;
-    const image = imageOf(segmented);
-    const size = { height: found.height, width: found.width };
-    const clusters: IdMap = { ...size, data: found.clusters };
-    const cluster = querySegment(found);
-    const { rows, similarities } = found.neighbours[cluster]!;
-    const label = found.labels[found.clusters.indexOf(cluster)]!;
     this.#gathered.push({
       caption: stem(found.name),
       detail: accuracy === null ? '' : `${(accuracy * 100).toFixed(1)}% right`,
-      image,
+      image: imageOf(segmented),
       truth: { height, width, data: truthOf(segmented) },
-      embedding: { ...size, channels: found.embedding.length / found.labels.length, data: unit(found) },
-      clusters,
       prediction: { height, width, data: segmented.labels },
-      query: { image, mask: maskOf(clusters, cluster), label, caption: `${this.#name(label)}\n(predicted)` },
-      retrieved: rows.slice(0, NEAREST).map((row, i) => ({ row, similarity: similarities[i]! })),
+      ...this.#segmentsOf(segmented),
     });
   }
 
+  #segmentsOf(segmented: Segmented): Pick<Gathered, 'embedding' | 'clusters' | 'query' | 'retrieved'> {
+    const { found } = segmented;
+    if (!found.segments) return { embedding: null, clusters: null, query: null, retrieved: [] };
+    const clusters = clusterMap(found, found.segments);
+    const cluster = querySegment(found, found.segments.clusters);
+    const { rows, similarities } = found.segments.neighbours[cluster]!;
+    const label = found.labels[found.segments.clusters.indexOf(cluster)]!;
+    const caption = `${this.#description.classes[label]?.name ?? `class ${label}`}\n(predicted)`;
+    return {
+      embedding: embeddingMap(found, found.segments),
+      clusters,
+      query: { image: imageOf(segmented), mask: maskOf(clusters, cluster), label, caption },
+      retrieved: rows.slice(0, NEAREST).map((row, i) => ({ row, similarity: similarities[i]! })),
+    };
+  }
+
   /** The sheet as a PNG file. Retrieved segments are read from the images that the prototypes were taken from. */
-  async finish(table: PrototypeTable, training: Dataset, title: string, subtitle: string): Promise<Uint8Array> {
-    const indexOf = new Map(training.names.map((name, index) => [name, index]));
+  async finish(training: TrainingSegments | null, title: string, subtitle: string): Promise<Uint8Array> {
     const rows: SheetRow[] = [];
     for (const { retrieved, ...row } of this.#gathered) {
       const nearest: ShownSegment[] = [];
       for (const { row: index, similarity } of retrieved) {
-        const entry = table.entry(index);
-        const at = indexOf.get(entry.image);
-        // The prototypes may have been taken from another list.
-        if (at !== undefined) nearest.push(this.#shown(entry, await training.load(at), similarity));
+        // The prototypes may have been taken from images that are not at hand.
+        const shown = await training?.shown(index, similarity);
+        if (shown) nearest.push(shown);
       }
       rows.push({ ...row, nearest });
     }
-    return encodePng(contactSheet(rows, { title, subtitle, classes: this.#classes, palette: vocPalette() }));
-  }
-
-  #shown(entry: TableEntry, sample: PackedImage, similarity: number): ShownSegment {
-    const { image, labels } = unpack(sample);
-    return {
-      image,
-      mask: segmentOf(entry, labels),
-      label: entry.label,
-      caption: `${this.#name(entry.label)}\n${similarity.toFixed(3)}`,
-    };
-  }
-
-  #name(label: number): string {
-    return this.#classes[label] ?? `class ${label}`;
+    const classes = classNames(this.#description);
+    return encodePng(contactSheet(rows, { title, subtitle, classes, palette: paletteOf(this.#description) }));
   }
 }
 
+type Found = Pick<SegmentedImage, 'height' | 'width' | 'labels' | 'truth'>;
+type Segments = NonNullable<SegmentedImage['segments']>;
+
+/** The clusters as viz takes them. */
+export const clusterMap = ({ height, width }: Found, { clusters }: Segments) => ({ height, width, data: clusters });
+
 /** The largest segment predicted to be an object; where there is none the largest that is one; else the largest. */
-function querySegment({ clusters, labels, truth }: Pick<SegmentedImage, 'clusters' | 'labels' | 'truth'>): number {
+function querySegment({ labels, truth }: Found, clusters: Int32Array): number {
   const ranks = [0, 1, 2].map(() => new Map<number, number>());
   for (const [pixel, cluster] of clusters.entries()) {
     if (cluster < 0) continue;
@@ -102,51 +99,23 @@ function querySegment({ clusters, labels, truth }: Pick<SegmentedImage, 'cluster
   return best?.[0] ?? 0;
 }
 
-/** A prototype's segment: the pixels of its label in its box. */
-function segmentOf({ label, box }: TableEntry, labels: LabelImage): IdMap {
-  const { width, height } = labels;
-  const data = new Uint8Array(width * height);
-  for (let y = box.top; y < Math.min(height, box.bottom); y++)
-    for (let x = box.left; x < Math.min(width, box.right); x++)
-      if (labels.data[y * width + x] === label) data[y * width + x] = 1;
-  return { width, height, data };
-}
-
 /** Features of length one, as retrieval compares them. */
-function unit({ embedding, labels }: { embedding: Float32Array; labels: Int32Array }): Float32Array {
-  const channels = embedding.length / labels.length;
-  const scaled = new Float32Array(embedding.length);
+export function embeddingMap({ height, width }: Found, { embedding }: Segments) {
+  const channels = embedding.length / (height * width);
+  const data = new Float32Array(embedding.length);
   for (let first = 0; first < embedding.length; first += channels) {
     let square = 0;
     for (let c = 0; c < channels; c++) square += embedding[first + c]! ** 2;
     const length = Math.sqrt(square) || 1;
-    for (let c = 0; c < channels; c++) scaled[first + c] = embedding[first + c]! / length;
+    for (let c = 0; c < channels; c++) data[first + c] = embedding[first + c]! / length;
   }
-  return scaled;
+  return { height, width, channels, data };
 }
 
 /** The pixels of an image in a batch. */
-export function imageOf({ batch, place, height, width }: Segmented): RgbImage {
-  const canvasWidth = batch.canvas.shape[2]!;
-  const first = place * batch.canvas.shape[1]! * canvasWidth;
-  const pixels = new Uint32Array(height * width);
-  for (let y = 0; y < height; y++) {
-    const from = first + y * canvasWidth;
-    pixels.set((batch.canvas.data as Uint32Array).subarray(from, from + width), y * width);
-  }
-  return unpack({ height, width, pixels }).image;
-}
-
-function unpack({ height, width, pixels }: Omit<PackedImage, 'ids'>): { image: RgbImage; labels: LabelImage } {
-  const data = new Uint8Array(height * width * 3);
-  const labels = new Uint8Array(height * width);
-  for (const [pixel, word] of pixels.entries()) {
-    data[pixel * 3] = word & 255;
-    data[pixel * 3 + 1] = (word >>> 8) & 255;
-    data[pixel * 3 + 2] = (word >>> 16) & 255;
-    labels[pixel] = word >>> 24;
-  }
-  return { image: { height, width, data }, labels: { height, width, data: labels } };
+export function imageOf(segmented: Segmented): RgbImage {
+  const { batch, height, width } = segmented;
+  return unpack({ height, width, pixels: wordsOf(batch.canvas, segmented) }).image;
 }
 
 /** File name without folder and ending. */

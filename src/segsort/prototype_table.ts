@@ -47,6 +47,8 @@ export interface ExtractedImage {
   readonly prototypes: ArrayLike<number>;
   /** [K]: -1 for empty clusters, which are left out of the table. */
   readonly labels: ArrayLike<number>;
+  /** [K]: the object in the image that each is a part of, -1 for none. Default: not known. */
+  readonly instances?: ArrayLike<number>;
   /** [h*w]. */
   readonly members: ArrayLike<number>;
   /** Width w of the embedding. */
@@ -57,7 +59,14 @@ export interface ExtractedImage {
 
 export interface TableEntry {
   readonly label: number;
-  /** Name of the image it came from. */
+  /** Number of the object in the image that it is a part of; -1 for none, null where instances were not told apart. */
+  readonly instance: number | null;
+  /** Where it came from; null where that is not known. */
+  readonly origin: PrototypeOrigin | null;
+}
+
+export interface PrototypeOrigin {
+  /** Name of the image. */
   readonly image: string;
   /** Where in the image, in its pixels. */
   readonly box: Box;
@@ -91,6 +100,12 @@ export class PrototypeTable {
     return Int32Array.from(this.#entries, ({ label }) => label);
   }
 
+  /** Numbers of objects in their images, -1 for none; null where they were not told apart. */
+  get instances(): Int32Array<ArrayBuffer> | null {
+    const known = this.#entries.some(({ instance }) => instance !== null);
+    return known ? Int32Array.from(this.#entries, ({ instance }) => instance ?? -1) : null;
+  }
+
   entry(row: number): TableEntry {
     const entry = this.#entries[row];
     if (!entry) throw new Error(`PrototypeTable: row ${row} of ${this.size}`);
@@ -105,7 +120,7 @@ export class PrototypeTable {
   }
 
   /** Adds the prototypes of an image. */
-  addImage(image: string, { prototypes, labels, members, width, scale = [1, 1] }: ExtractedImage): void {
+  addImage(image: string, { prototypes, labels, instances, members, width, scale = [1, 1] }: ExtractedImage): void {
     const clusters = labels.length;
     if (prototypes.length !== clusters * this.channels)
       throw new Error(
@@ -117,56 +132,47 @@ export class PrototypeTable {
       if (label < 0 || !box) continue;
       this.push(all.slice(cluster * this.channels, (cluster + 1) * this.channels), {
         label,
-        image,
-        box: {
-          top: Math.floor(box.top * scale[0]),
-          left: Math.floor(box.left * scale[1]),
-          bottom: Math.ceil(box.bottom * scale[0]),
-          right: Math.ceil(box.right * scale[1]),
+        instance: instances ? instances[cluster]! : null,
+        origin: {
+          image,
+          box: {
+            top: Math.floor(box.top * scale[0]),
+            left: Math.floor(box.left * scale[1]),
+            bottom: Math.ceil(box.bottom * scale[0]),
+            right: Math.ceil(box.right * scale[1]),
+          },
+          pixels,
         },
-        pixels,
       });
     }
   }
 
   /**
-   * A safetensors file: `features` [M,D], `labels`, `image` (index into the list of names) and `pixels` [M], `boxes` [M,4]
-   * (top, left, bottom, right), and in the metadata the names of the images under `images`, beside `metadata`.
+   * A safetensors file: `features` [M,D], `labels`, `image` (index into the list of names, -1 if not known) and `pixels` [M],
+   * `boxes` [M,4] (top, left, bottom, right), `instances` [M] where they were told apart, and in the metadata the names
+   * of the images under `images`, beside `metadata`.
    */
   serialize(metadata: Readonly<Record<string, string>> = {}): Uint8Array<ArrayBuffer> {
-    const images = [...new Set(this.#entries.map(({ image }) => image))];
+    const entries = this.#entries;
+    const images = [...new Set(entries.flatMap(({ origin }) => (origin ? [origin.image] : [])))];
     const indexOf = new Map(images.map((image, index) => [image, index]));
-    const integers = (shape: Shape, values: number[]): StoredTensor => ({
+    const size = this.size;
+    const integers = (shape: Shape, valuesOf: (entry: TableEntry) => readonly number[]): StoredTensor => ({
       dtype: 'I32',
       shape,
-      data: Int32Array.from(values),
+      data: Int32Array.from(entries.flatMap(valuesOf)),
     });
-    const size = this.size;
+    const { instances } = this;
     return serializeSafetensors(
       [
         ['features', { dtype: 'F32', shape: [size, this.channels], data: this.features }],
-        ['labels', integers([size], [...this.labels])],
-        [
-          'image',
-          integers(
-            [size],
-            this.#entries.map(({ image }) => indexOf.get(image)!),
-          ),
-        ],
-        [
-          'pixels',
-          integers(
-            [size],
-            this.#entries.map(({ pixels }) => pixels),
-          ),
-        ],
-        [
-          'boxes',
-          integers(
-            [size, 4],
-            this.#entries.flatMap(({ box }) => [box.top, box.left, box.bottom, box.right]),
-          ),
-        ],
+        ['labels', integers([size], ({ label }) => [label])],
+        ['image', integers([size], ({ origin }) => [origin ? indexOf.get(origin.image)! : -1])],
+        ['pixels', integers([size], ({ origin }) => [origin?.pixels ?? 0])],
+        ['boxes', integers([size, 4], ({ origin }) => cornersOf(origin?.box ?? NO_BOX))],
+        ...(instances
+          ? [['instances', { dtype: 'I32', shape: [size], data: instances }] satisfies [string, StoredTensor]]
+          : []),
       ],
       { ...metadata, images: JSON.stringify(images) },
     );
@@ -203,32 +209,34 @@ export class PrototypeTable {
     const pixels = read('pixels', 'I32', [size]);
     const boxes = read('boxes', 'I32', [size, 4]);
     const names = imageNames(metadata.images, file);
+    const instances = tensors.has('instances') ? read('instances', 'I32', [size]) : null;
     const table = new PrototypeTable(channels);
     for (let row = 0; row < size; row++) {
-      const name = names[image[row]!];
-      if (name === undefined)
+      const index = image[row]!;
+      const name = names[index];
+      if (name === undefined && index >= 0)
         throw new CheckpointFormatError(
           file,
           { tensor: 'image' },
-          `row ${row} is of image ${image[row]}, there are ${names.length} names`,
+          `row ${row} is of image ${index}, there are ${names.length} names`,
         );
-      const [top, left, bottom, right] = boxes.subarray(row * 4, row * 4 + 4) as unknown as [
-        number,
-        number,
-        number,
-        number,
-      ];
+      const [top, left, bottom, right] = boxes.subarray(row * 4, row * 4 + 4) as unknown as Corners;
       table.push(features.subarray(row * channels, (row + 1) * channels), {
         label: labels[row]!,
-        image: name,
-        box: { top, left, bottom, right },
-        pixels: pixels[row]!,
+        instance: instances && instances[row]!,
+        origin: name === undefined ? null : { image: name, box: { top, left, bottom, right }, pixels: pixels[row]! },
       });
     }
     const { images: _, ...rest } = metadata;
     return { table, metadata: rest };
   }
 }
+
+type Corners = readonly [top: number, left: number, bottom: number, right: number];
+
+const NO_BOX: Box = { top: 0, left: 0, bottom: 0, right: 0 };
+
+const cornersOf = ({ top, left, bottom, right }: Box): Corners => [top, left, bottom, right];
 
 function imageNames(text: string | undefined, file: string): string[] {
   const names: unknown = text === undefined ? null : JSON.parse(text);

@@ -2,10 +2,12 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { parseSafetensors } from '../../src/checkpoints/safetensors.js';
 import { type PartialConfig, resolveConfig } from '../../src/cli/config.js';
 import { openList } from '../../src/cli/data_folder.js';
 import { evaluateRun } from '../../src/cli/evaluate.js';
-import { imagesOf, predictImages } from '../../src/cli/predict.js';
+import { imagesOf } from '../../src/cli/inputs.js';
+import { predictImages } from '../../src/cli/predict.js';
 import { extractPrototypes, loadPrototypes, savePrototypes } from '../../src/cli/prototypes.js';
 import { RunFolder } from '../../src/cli/run_folder.js';
 import { weightsOf } from '../../src/cli/segmentation.js';
@@ -13,7 +15,6 @@ import type { Session } from '../../src/cli/session.js';
 import { trainRun } from '../../src/cli/training_run.js';
 import { decodeLabels, encodePalettePng, encodePng } from '../../src/data/codecs.js';
 import { decodePng } from '../../src/data/png.js';
-import { parseSafetensors } from '../../src/checkpoints/safetensors.js';
 import { Random } from '../../src/tensor/random.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { testGpu } from '../support/gpu.js';
@@ -210,13 +211,13 @@ describe('after training', () => {
       list: 'val.txt',
       sheet: { rows: 2, title: 'Test' },
     });
-    expect(files).toEqual([whole.path('evaluation.json'), whole.path('contact-sheet.png')]);
+    expect(files).toEqual(['evaluation.json', 'confusion.csv', 'contact-sheet.png'].map((name) => whole.path(name)));
     expect(JSON.parse(await readFile(files[0]!, 'utf8'))).toEqual(report);
     expect(report).toMatchObject({ list: 'val.txt', images: 2, neighbours: 3 });
     expect(scores.score.pixels).toBe(2 * SIDE * SIDE);
-    expect(report.oracle.pixelAccuracy).toBeGreaterThanOrEqual(report.pixelAccuracy!);
+    expect(report.oracle!.pixelAccuracy).toBeGreaterThanOrEqual(report.pixelAccuracy!);
     expect(report.commonestClass.name).toBe('background');
-    const { width, height } = decodePng(await readFile(files[1]!), 'contact-sheet.png');
+    const { width, height } = decodePng(await readFile(files[2]!), 'contact-sheet.png');
     expect(width).toBeGreaterThan(1000);
     expect(height).toBeGreaterThan(400);
   });

@@ -220,9 +220,8 @@ describe('PrototypeTable', () => {
     expect(Array.from(made.features)).toEqual(Array.from(Float32Array.of(1, 0, 0.6, 0.8, 0, 1)));
     expect(made.entry(1)).toEqual({
       label: 2,
-      image: 'a.jpg',
-      box: { top: 0, left: 7, bottom: 16, right: 23 },
-      pixels: 2,
+      instance: null,
+      origin: { image: 'a.jpg', box: { top: 0, left: 7, bottom: 16, right: 23 }, pixels: 2 },
     });
     expect(() => made.entry(3)).toThrow('row 3 of 3');
   });
@@ -235,6 +234,18 @@ describe('PrototypeTable', () => {
     for (let row = 0; row < 3; row++) expect(read.entry(row)).toEqual(filled().entry(row));
     const empty = PrototypeTable.parse(new PrototypeTable(3).serialize(), 'empty').table;
     expect([empty.size, empty.channels]).toEqual([0, 3]);
+  });
+
+  it('keeps instances where they are known, and prototypes that came from nowhere', () => {
+    const made = new PrototypeTable(2);
+    const image = { prototypes: [1, 0, 0, 1], labels: [4, 4], members: [0, 1], width: 2 };
+    made.addImage('a.jpg', { ...image, instances: [7, -1] });
+    made.push([0.6, 0.8], { label: 1, instance: null, origin: null });
+    expect(Array.from(made.instances!)).toEqual([7, -1, -1]);
+    expect(filled().instances).toBeNull();
+    const { table: read } = PrototypeTable.parse(made.serialize(), 'prototypes.safetensors');
+    expect([0, 1].map((row) => read.entry(row))).toEqual([0, 1].map((row) => made.entry(row)));
+    expect(read.entry(2)).toEqual({ label: 1, instance: -1, origin: null });
   });
 
   it('refuses other files and prototypes of another length', () => {
