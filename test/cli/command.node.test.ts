@@ -32,6 +32,7 @@ describe('--help', () => {
       'prototypes',
       'predict',
       'evaluate',
+      'explain',
       'data',
       'inspect',
       'convert',
