@@ -2,7 +2,7 @@
 import { toHostTensor } from '../checkpoints/host_tensors.js';
 import type { TensorEntry, TensorFile } from '../checkpoints/tensor_file.js';
 import type { Runtime } from '../tensor/runtime.js';
-import { type HostTensor, hostTensor, type Shape, sameShape, showShape } from '../tensor/types.js';
+import { type HostTensor, type Shape, sameShape, showShape } from '../tensor/types.js';
 import type { BackboneDescription } from './design.js';
 import { type Layout, type Naming, namingOf, type Source } from './naming.js';
 import type { Network } from './network.js';
@@ -140,21 +140,28 @@ export async function readWeights(
   { name, layout, inputScale }: Source,
 ): Promise<HostTensor> {
   const stored = toHostTensor(await file.read(name), file.file, name);
-  const data = stored.dtype === 'f32' ? stored.data : Float32Array.from(stored.data);
-  if (layout === 'same') return hostTensor(parameter.shape, data);
+  const data = stored.dtype === 'f32' ? stored.data : new Float32Array(stored.data);
+  if (layout === 'same') return { shape: parameter.shape, dtype: 'f32', data };
   const [height, width, channels, filters] = parameter.shape as [number, number, number, number];
   const values = new Float32Array(data.length);
   const area = height * width;
-  for (let at = 0; at < area; at++)
-    for (let c = 0; c < channels; c++) {
-      const to = (at * channels + c) * filters;
-      for (let f = 0; f < filters; f++) {
-        const filter = layout === 'oihw' ? f * channels + c : c * filters + f;
-        values[to + f] = data[filter * area + at]! * (inputScale?.[c] ?? 1);
+  const strides =
+    layout === 'oihw' ? { channel: area, filter: channels * area } : { channel: filters * area, filter: area };
+  // Block by block, so that neither the reads nor the writes stray over the whole tensor.
+  for (let c0 = 0; c0 < channels; c0 += BLOCK)
+    for (let f0 = 0; f0 < filters; f0 += BLOCK)
+      for (let c = c0; c < Math.min(c0 + BLOCK, channels); c++) {
+        const scale = inputScale?.[c] ?? 1;
+        for (let f = f0; f < Math.min(f0 + BLOCK, filters); f++) {
+          const from = c * strides.channel + f * strides.filter;
+          const to = c * filters + f;
+          for (let at = 0; at < area; at++) values[at * channels * filters + to] = data[from + at]! * scale;
+        }
       }
-    }
-  return hostTensor(parameter.shape, values);
+  return { shape: parameter.shape, dtype: 'f32', data: values };
 }
+
+const BLOCK = 16;
 
 /** The first of some lines, and how many more there are. */
 function list(lines: readonly string[], most: number, separator = ', '): string {

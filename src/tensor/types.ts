@@ -77,5 +77,8 @@ export function hostTensor(shape: Shape, values: ArrayLike<number>, dtype: DType
 
 export function hostData(dtype: DType, values: ArrayLike<number> | number): HostData {
   const TypedArray = dtype === 'f32' ? Float32Array : dtype === 'i32' ? Int32Array : Uint32Array;
-  return typeof values === 'number' ? new TypedArray(values) : new TypedArray(Array.from(values));
+  if (typeof values === 'number') return new TypedArray(values);
+  const data = new TypedArray(values.length);
+  data.set(values);
+  return data;
 }

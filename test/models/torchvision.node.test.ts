@@ -79,7 +79,7 @@ async function golden(name: string): Promise<ArrayLike<number>> {
 /** Every sixteenth channel, as the golden has them. */
 const thinned = ({ shape, data }: HostTensor) => data.filter((_, i) => (i % shape[3]!) % 16 === 0);
 
-describe('torchvision', () => {
+describe('torchvision', { timeout: 240_000 }, () => {
   it('has the same features and logits in its DeepLabv3 with ResNet-101, read from a .pth file', async () => {
     const { head, features } = watched(deeplabV3Head());
     const backbone = resNet(resnet101(8, 'torchvision'));
