@@ -26,10 +26,11 @@ const CACHE = join('runs', 'regions');
 export async function photoRegions(
   dataset: Dataset,
   { root, regionsPerImage }: Pick<RunConfig['data'], 'root' | 'regionsPerImage'>,
+  cache = CACHE,
 ): Promise<RegionRule> {
   const settings = JSON.stringify({ method: METHOD, root: resolve(root), regionsPerImage });
   const key = createHash('sha256').update(settings).digest('hex').slice(0, 12);
-  const folder = resolve(CACHE, `${basename(root)}-${regionsPerImage}-${key}`);
+  const folder = resolve(cache, `${basename(root)}-${regionsPerImage}-${key}`);
   const rule: RegionRule = { template: `${folder}/{path}.png` };
   const paths = dataset.list.entries.map((entry) => regionPath(rule, entry, dataset.list.file));
   const missing: number[] = [];
