@@ -259,6 +259,6 @@ const file = join(
     .replace(/^-|-$/g, '')
     .toLowerCase()}.json`,
 );
-await writeFileAtomic(file, `${JSON.stringify(report, null, 1)}\n`);
+await writeFileAtomic(file, `${JSON.stringify(report, null, 2)}\n`);
 console.table(measurements);
 console.log(`written: ${file}`);
