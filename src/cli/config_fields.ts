@@ -1,5 +1,6 @@
 /** The vocabulary of the configuration: checked fields that know their flag and how to read it. */
 import { z } from 'zod';
+import { parseRegionRule } from '../data/region_rule.js';
 
 export interface Field {
   /** As commander writes it: `--steps <n>`, or `--no-mirror`. Null for what has no flag, or one of its own. */
@@ -91,6 +92,27 @@ export function text(field: Described) {
     .string()
     .min(1)
     .register(fields, { ...field, allowed: 'text, not empty', parse: (value) => value });
+}
+
+/** Where region masks are: a rule, or `photo`. */
+export function regionMasks(field: Described) {
+  return z
+    .string()
+    .refine((rule) => rule === 'photo' || isRegionRule(rule))
+    .register(fields, {
+      ...field,
+      allowed: 'photo, a replacement such as segcls=hed, or a path such as hed/{name}.png',
+      parse: (value) => value,
+    });
+}
+
+function isRegionRule(rule: string): boolean {
+  try {
+    parseRegionRule(rule);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Class names, by index. */

@@ -14,6 +14,7 @@ import {
   type PlacedField,
   range,
   real,
+  regionMasks,
   text,
   toggle,
   unlessSwitchedOff,
@@ -86,9 +87,7 @@ export const configSchema = z.strictObject({
     regions: added(
       null,
       orNull(
-        text(
-          data('--regions <where>', 'region masks: segcls=hed, hed/{name}.png, photo (made from it); none: as found'),
-        ),
+        regionMasks(data('--regions <where>', 'region masks: segcls=hed, hed/{name}.png, or photo; none: as found')),
       ),
     ),
     regionsPerImage: added(

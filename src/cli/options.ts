@@ -12,8 +12,9 @@ export interface CommonOptions {
 /** Adds the flags of the fields that `include` chooses, under the fields' headings. */
 export function addConfigFlags(command: Command, include: (field: PlacedField) => boolean = () => true): Command {
   for (const field of flaggedFields.filter(include)) {
-    command.addOption(optionOf(field).helpGroup(`${field.group}:`).argParser(field.parse));
-    if (field.opposite) command.addOption(new Option(field.opposite, `opposite of ${field.flag}`).hideHelp());
+    const add = (option: Option) => command.addOption(option.helpGroup(`${field.group}:`));
+    add(optionOf(field).argParser(field.parse));
+    if (field.opposite) add(new Option(field.opposite, `opposite of ${field.flag}`).hideHelp());
   }
   return command;
 }

@@ -33,9 +33,11 @@ Presets (every setting can be changed by its flag):
 ${PRESET_LIST}
 
 Examples:
-  segsort train --data VOC2012 --list train.txt --preset voc12-supervised
+  segsort train --data VOCdevkit --preset voc12-supervised --weights resnet_v1_101.ckpt
   segsort train --data photos --classes names.txt --preset small --steps 500 --out runs/photos
-  segsort train --config runs/photos/config.json --learning-rate 0.02
+  segsort train --data photos --preset small --objective softmax --validate-every 200
+  segsort train --data photos --preset small --stage "steps=500 learning-rate=0.005"
+  segsort train --config runs/photos/config.json --weights runs/photos/best.safetensors --learning-rate 0.02
   segsort train --resume runs/photos
 
 A list has a line \`image label\` for every image, with paths relative to the data folder. Labels are PNG files, grey

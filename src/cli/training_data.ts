@@ -1,7 +1,6 @@
 /** The images of a training run: its list, with region masks where they are learnt from, checked before the first step. */
 import type { Dataset } from '../data/dataset.js';
 import { classNames, type DataDescription, datasetOptions } from '../data/description.js';
-import { DataError } from '../data/errors.js';
 import { parseRegionRule, type RegionRule } from '../data/region_rule.js';
 import type { RunConfig } from './config_schema.js';
 import { findDescription, openList } from './data_folder.js';
@@ -52,16 +51,4 @@ async function checkRegions(dataset: Dataset, where: string): Promise<void> {
       { cause },
     );
   });
-}
-
-/** Whether a rule for region masks can be used. */
-export function isRegionRule(text: string): boolean {
-  if (text === 'photo') return true;
-  try {
-    parseRegionRule(text);
-    return true;
-  } catch (error) {
-    if (error instanceof DataError) return false;
-    throw error;
-  }
 }

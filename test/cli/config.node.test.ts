@@ -7,7 +7,9 @@ import {
   resolveConfig,
 } from '../../src/cli/config.js';
 import { UsageError } from '../../src/cli/errors.js';
+import { networkOf } from '../../src/cli/objective.js';
 import { PRESETS, type PresetName, VOC_CLASSES } from '../../src/cli/presets.js';
+import { stageAt, stagesOf, totalSteps } from '../../src/cli/stages.js';
 
 const data = { root: '/photos', train: 'train.txt', validation: null, classes: ['background', 'cat'] };
 const resolve = (preset: PresetName, flags: PartialConfig = {}, contents?: unknown) =>
@@ -65,6 +67,33 @@ describe('resolveConfig', () => {
     const again = resolveConfig({ preset: null, file: { name: 'c', contents: JSON.parse(text) }, flags: {} });
     expect(again).toEqual(resolved);
     expect(formatConfigFile(again)).toBe(text);
+  });
+
+  it('lets a file that an earlier version wrote be what it was', () => {
+    // Everything that there was then, and nothing of what its preset has had since.
+    const { config } = resolve('voc12-supervised');
+    const { head: _h, outputStride: _o, weights: _w, newHead: _n, ...network } = config.network;
+    const { objective: _b, accumulate: _a, batchNorm: _s, stages: _t, ...training } = config.training;
+    const { regions: _r, regionsPerImage: _i, ...oldData } = config.data;
+    const { logEvery, checkpointEvery, workers, cacheMegabytes } = config.run;
+    const contents = {
+      ...{ format: 1, preset: 'voc12-supervised', data: oldData, network, training, segments: config.segments },
+      ...{ retrieval: config.retrieval, run: { logEvery, checkpointEvery, workers, cacheMegabytes } },
+    };
+    const again = resolveConfig({ preset: null, file: { name: 'c', contents }, flags: {} });
+    expect(again.preset).toBe('voc12-supervised');
+    expect(again.config).toMatchObject({ network, training, segments: config.segments });
+    expect(again.config.training).toMatchObject({
+      objective: 'segsort',
+      accumulate: 1,
+      batchNorm: 'batch',
+      stages: [],
+    });
+    expect(again.config.network).toMatchObject({ head: null, weights: null, newHead: false });
+    expect(again.config.run).toMatchObject({ tensorboard: false, validateEvery: null, keep: 1 });
+    // What names a preset and a setting or two means the preset as it is now.
+    const { config: now } = resolve('voc12-supervised', {}, { training: { seed: 2 } });
+    expect(now.training.stages).toHaveLength(1);
   });
 
   it('names the preset a file was made with', () => {
@@ -158,9 +187,82 @@ describe('flags', () => {
     ['--crop', '1x2x3'],
     ['--scale', '0.5'],
     ['--numerator', 'both'],
+    ['--regions', 'hed'],
+    ['--head', 'unet'],
   ])('refuse %s %s', (flag, text) => {
     const field = flaggedFields.find((candidate) => candidate.flag?.startsWith(flag))!;
     const [section, setting] = field.path as [string, string];
     expect(complaint(() => resolve('digits', { [section]: { [setting]: field.parse(text) } }))).toContain(`(${flag})`);
+  });
+});
+
+describe('stages', () => {
+  const stageField = flaggedFields.find(({ path }) => path.join('.') === 'training.stages')!;
+
+  it('are those of the released scripts', () => {
+    const [first, second, ...none] = stagesOf(resolve('voc12-supervised').config);
+    expect(none).toEqual([]);
+    expect(first).toMatchObject({ number: 1, of: 2, firstStep: 0, lastStep: 30_000, firstBatch: 0, newHead: true });
+    expect(second).toMatchObject({ number: 2, firstStep: 30_000, lastStep: 60_000, firstBatch: 30_000, newHead: true });
+    expect(second!.config.training).toMatchObject({ learningRate: 2e-4, steps: 30_000, batch: 8, stages: [] });
+    expect(second!.config.data.train).toBe('train');
+    const multi = resolve('voc12-multi').config;
+    expect(stagesOf(multi)[1]).toMatchObject({ firstStep: 100_000, lastStep: 130_000, newHead: false });
+    expect(totalSteps(multi)).toBe(130_000);
+    const unsupervised = resolve('voc12-unsupervised').config;
+    expect(unsupervised.data.regions).toBe('segcls=hed');
+    expect(stagesOf(unsupervised)).toMatchObject([{ lastStep: 10_000 }]);
+    for (const name of ['softmax', 'affinity', 'aaf'] as const) {
+      const { training } = resolve(`voc12-${name}`).config;
+      expect(training).toMatchObject({ objective: name, steps: 30_000, batch: 8, learningRate: 1e-3 });
+      expect(training.stages).toEqual([{ list: 'train', learningRate: 1e-4 }]);
+    }
+  });
+
+  it('see other batches than the stages before, however many they take a step', () => {
+    const stages = [{ steps: 5 }, { accumulate: 1 }];
+    const { config } = resolve('digits', { training: { steps: 7, accumulate: 3, stages } });
+    expect(stagesOf(config).map(({ firstBatch }) => firstBatch)).toEqual([0, 21, 36]);
+    expect(stagesOf(config).map(({ lastStep }) => lastStep)).toEqual([7, 12, 19]);
+    expect([0, 7, 8, 12, 13, 99].map((step) => stageAt(config, step).number)).toEqual([1, 1, 2, 2, 3, 3]);
+  });
+
+  it('are given by flags of flags', () => {
+    const first = stageField.parse('list=train.txt steps=500 learning-rate=2e-4 not-restore-head no-mirror');
+    expect(first).toEqual([{ list: 'train.txt', steps: 500, learningRate: 2e-4, newHead: true, mirror: false }]);
+    const both = stageField.parse(' crop=96x144  scale=0.5,2 restore-head ', first);
+    expect(both).toEqual([...(first as []), { crop: [96, 144], scale: [0.5, 2], newHead: false }]);
+    expect(stageField.parse('none', both)).toEqual([]);
+    const { config } = resolve('digits', { training: { stages: first as [] } });
+    expect(formatConfigFile({ preset: 'digits', config })).toContain('"list": "train.txt"');
+  });
+
+  it.each([
+    ['steps=0', 'training.stages[0].steps (--stage): must be an integer of at least 1; got 0'],
+    ['stepz=3', 'stepz in training.stages.0: no such setting'],
+    ['seed=3', 'seed in training.stages.0: no such setting'],
+    ['crop=50', 'stage 2: training.crop (--crop): 50x50 does not fit digits'],
+  ])('with %s are refused', (text, message) => {
+    expect(complaint(() => resolve('digits', { training: { stages: stageField.parse(text) as [] } }))).toContain(
+      message,
+    );
+  });
+});
+
+describe('networks', () => {
+  it('that do not go together are refused by name', () => {
+    const message = complaint(() =>
+      resolve('small', { network: { backbone: 'digits', head: 'deeplab-v3plus', outputStride: 3 } }),
+    );
+    expect(message).toContain('network (--backbone, --head, --output-stride): ');
+  });
+
+  it('take heads and output strides of others', () => {
+    const { config } = resolve('voc12-softmax', {
+      network: { backbone: 'resnet18', head: 'deeplab-v3plus', outputStride: 16 },
+    });
+    expect(networkOf(config)).toMatchObject({
+      ...{ head: 'deeplab-v3plus', backbone: { outputStride: 16 }, spec: { outputs: 2 } },
+    });
   });
 });
