@@ -1,7 +1,7 @@
 /** Data sets on disk, as the command is told of them: a folder, lists in it, and the names of the classes. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { VOC2012 } from '../data/builtin_descriptions.js';
+import { DESCRIPTIONS, VOC2012 } from '../data/builtin_descriptions.js';
 import { Dataset, type DatasetOptions } from '../data/dataset.js';
 import {
   classNames,
@@ -57,8 +57,8 @@ export async function findDescription(root: string): Promise<DataDescription | n
 }
 
 /**
- * Names of the classes: `given` is a number of classes, or a file with them; else the folder's `dataset.json` or
- * `classes.json` counts; null where none says anything.
+ * Names of the classes: `given` is a known data set, a number of classes, or a file with them; else the folder's
+ * `dataset.json` or `classes.json` counts; null where none says anything.
  */
 export async function findClasses(root: string, given: string | undefined): Promise<string[] | null> {
   if (given !== undefined && /^\d+$/.test(given)) {
@@ -67,6 +67,8 @@ export async function findClasses(root: string, given: string | undefined): Prom
     if (count === VOC2012.classes.length) return classNames(VOC2012);
     return Array.from({ length: count }, (_, index) => (index === 0 ? 'background' : `class ${index}`));
   }
+  const known = Object.entries(DESCRIPTIONS).find(([name]) => name === given)?.[1];
+  if (known) return classNames(known);
   if (given !== undefined) return readClasses(given);
   const file = resolve(root, 'classes.json');
   if (!(await exists(resolve(root, DESCRIPTION_FILE)))) return (await exists(file)) ? readClasses(file) : null;
