@@ -65,9 +65,10 @@ async function explain(run: RunFolder, paths: readonly string[], options: Explai
   const { readable, bad } = await readableImages(all);
   const out = resolve(options.out ?? run.path('explanations'));
   const description = await descriptionOf(run.config);
+  const views = viewsOf(options);
   if (readable)
     await withGpu(options, async (session) => {
-      const work = { session, config: run.config, views: viewsOf(options) };
+      const work = { session, config: run.config, views };
       const names = outputNames(readable, out, ['.png', '.json']);
       using segmenter = await openSegmenter(work, weights, [readable]);
       segmenter.usePrototypes(table);

@@ -70,10 +70,11 @@ async function predict(run: RunFolder, paths: readonly string[], options: Predic
   const { readable, bad } = await readableImages(all);
   const out = resolve(options.out ?? run.path('predictions'));
   const table = searched?.table ?? null;
+  const views = viewsOf(options);
   const panoptic = await objectsOf(options, run.config, table);
   if (readable)
     await withGpu(options, async (session) => {
-      const work = { session, config: run.config, views: viewsOf(options) };
+      const work = { session, config: run.config, views };
       bad.push(...(await predictImages(work, { ...options, weights, table, dataset: readable, out, panoptic })));
     });
   console.log(`${all.length - bad.length} images segmented; written to ${out}`);

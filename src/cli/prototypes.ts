@@ -52,8 +52,9 @@ export function prototypesCommand(): Command {
       const run = await openRun(folder, command);
       requireRetrieval(run);
       const weights = await weightsOf(run);
+      const views = viewsOf(options);
       await withGpu(options, async (session) => {
-        const work = { session, config: run.config, views: viewsOf(options) };
+        const work = { session, config: run.config, views };
         const { list, panoptic = false, npy = false } = options;
         const { table, dataset } = await extractPrototypes(work, weights, list, { panoptic });
         const files = await savePrototypes(run, table, { npy, ...(list === undefined ? {} : { list }) });

@@ -72,6 +72,15 @@ describe('contactSheet', () => {
     expect(contactSheet([bare, row()], options).width).toBeGreaterThan(narrow.width);
   });
 
+  it('takes rows of pixels that were classified one by one', () => {
+    const bare = row({ embedding: null, clusters: null, query: null, nearest: [] });
+    const same = row({ query: null, nearest: [] });
+    const [without, with_] = [contactSheet([bare], options), contactSheet([same], options)];
+    expect([without.width, without.height]).toEqual([with_.width, with_.height]);
+    expect(without.data).not.toEqual(with_.data);
+    expect(contactSheet([bare, row()], options).height).toBeGreaterThan(without.height);
+  });
+
   it('refuses to draw nothing', () => {
     expect(() => contactSheet([], options)).toThrow('no rows');
   });
