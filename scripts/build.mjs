@@ -1,6 +1,6 @@
 /**
  * Builds `dist/`: the library for Node (`index.node.js`, with `node.js` for what only Node has) and for browsers
- * (`index.js`), the command (`cli.js`), the worker that decodes images, and the types. `--js` or `--types` builds only these.
+ * (`index.js`), the command (`cli.js`), the workers that decode images and make region masks, and the types. `--js` or `--types` builds only these.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -34,6 +34,7 @@ const bundles = [
     chunkNames: 'chunk-[hash]',
   },
   { ...browser, entryPoints: { index: 'src/index.ts' } },
+  { ...node, entryPoints: { region_worker: 'src/cli/region_worker.ts' } },
   // One file for both: bundlers for browsers find it beside `index.js`, Node beside `index.node.js`.
   { ...browser, platform: 'neutral', entryPoints: { decode_worker: 'src/data/decode_worker.ts' } },
 ];

@@ -2,15 +2,14 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { oversegment } from '../contours/oversegmentation.js';
 import type { Dataset } from '../data/dataset.js';
 import type { PackedImage } from '../data/decode.js';
 import type { RgbImage } from '../data/image.js';
 import { encodeIdPng } from '../data/png.js';
 import { type RegionRule, regionPath } from '../data/region_rule.js';
 import { writeFileAtomic } from '../platform/files.node.js';
-import type { RunConfig } from './config_schema.js';
 import { Progress } from './progress.js';
+import { type RegionMaker, startRegionMakers } from './region_threads.js';
 import { exists } from './run_folder.js';
 
 /** To be raised whenever the same photo gives other regions: masks that were made before don't count then. */
@@ -19,30 +18,50 @@ const METHOD = 1;
 /** Where masks are kept, below the current folder. */
 const CACHE = join('runs', 'regions');
 
+/** What masks depend on, and how many threads make them (null: as many as the machine has). */
+export interface PhotoRegionOptions {
+  readonly root: string;
+  readonly regionsPerImage: number;
+  readonly workers: number | null;
+  readonly cache?: string;
+}
+
 /**
- * The rule for masks of `regionsPerImage` regions of every photo of a data set. Those that are missing are made: a second or two each.
- * An interrupted start goes on where it ended.
+ * The rule for masks of so many regions of every photo of a data set. Those that are missing are made: a second or two of one thread
+ * each. An interrupted start goes on where it ended.
  */
 export async function photoRegions(
   dataset: Dataset,
-  { root, regionsPerImage }: Pick<RunConfig['data'], 'root' | 'regionsPerImage'>,
-  cache = CACHE,
+  { root, regionsPerImage, workers, cache = CACHE }: PhotoRegionOptions,
 ): Promise<RegionRule> {
   const settings = JSON.stringify({ method: METHOD, root: resolve(root), regionsPerImage });
   const key = createHash('sha256').update(settings).digest('hex').slice(0, 12);
   const folder = resolve(cache, `${basename(root)}-${regionsPerImage}-${key}`);
   const rule: RegionRule = { template: `${folder}/{path}.png` };
-  const paths = dataset.list.entries.map((entry) => regionPath(rule, entry, dataset.list.file));
-  const missing: number[] = [];
-  for (const [index, path] of paths.entries()) if (!(await exists(path))) missing.push(index);
+  const missing: { readonly index: number; readonly path: string }[] = [];
+  for (const [index, entry] of dataset.list.entries.entries()) {
+    const path = regionPath(rule, entry, dataset.list.file);
+    if (!(await exists(path))) missing.push({ index, path });
+  }
   if (missing.length === 0) return rule;
   using progress = new Progress({ label: 'making region masks', total: missing.length });
-  for (const [done, index] of missing.entries()) {
-    const image = rgbOf(await dataset.load(index));
-    const { width, height, data } = oversegment(image).regions(regionsPerImage);
-    await mkdir(dirname(paths[index]!), { recursive: true });
-    await writeFileAtomic(paths[index]!, encodeIdPng({ width, height, data: Uint16Array.from(data) }));
-    progress.update(done + 1);
+  const makers = await startRegionMakers(workers, missing.length);
+  let next = 0;
+  let done = 0;
+  const work = async (maker: RegionMaker) => {
+    for (let job = missing[next++]; job; job = missing[next++]) {
+      const image = rgbOf(await dataset.load(job.index));
+      const { width, height } = image;
+      const data = await maker.divide(image, regionsPerImage);
+      await mkdir(dirname(job.path), { recursive: true });
+      await writeFileAtomic(job.path, encodeIdPng({ width, height, data }));
+      progress.update(++done);
+    }
+  };
+  try {
+    await Promise.all(makers.map(work));
+  } finally {
+    await Promise.all(makers.map((maker) => maker[Symbol.asyncDispose]()));
   }
   return rule;
 }

@@ -20,7 +20,7 @@ export async function openTrainingSet(config: RunConfig): Promise<Dataset> {
   const open = (regions: RegionRule | null) => openList(data.root, data.train, 'training list', { regions });
   if (training.objective !== 'segsort-unsupervised') return open(null);
   const where = data.regions ?? description?.regions ?? 'photo';
-  if (where === 'photo') return open(await photoRegions(await open(null), data));
+  if (where === 'photo') return open(await photoRegions(await open(null), { ...data, workers: config.run.workers }));
   const dataset = await open(parseRegionRule(where));
   await checkRegions(dataset, where);
   return dataset;

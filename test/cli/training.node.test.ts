@@ -288,20 +288,19 @@ describe('the training set', () => {
   });
 
   it('makes region masks of photos once, and keeps them', async () => {
-    const { data } = await config('photo', { regionsPerImage: 6 });
-    const all = await openTrainingSet(await config('photo-2', { regions: 'labels=regions' }));
+    const options = { root: join(folder, 'data'), regionsPerImage: 6, workers: 0, cache: join(folder, 'cache') };
+    const all = await openTrainingSet(await config('photo', { regions: 'labels=regions' }));
     const dataset = new Dataset(all.source, { ...all.list, entries: all.list.entries.slice(3, 4) });
-    const cache = join(folder, 'cache');
-    const rule = await photoRegions(dataset, data, cache);
+    const rule = await photoRegions(dataset, options);
     const path = (rule as { template: string }).template.replace('{path}', 'images/3');
     const { width, height, data: ids } = decodeIdPng(await readFile(path), path);
     expect([width, height]).toEqual([SIDE, SIDE]);
     expect(new Set(ids).size).toBeGreaterThan(1);
     expect(Math.max(...ids)).toBeLessThan(6);
     const { mtimeMs } = await stat(path);
-    expect(await photoRegions(dataset, data, cache)).toEqual(rule);
+    expect(await photoRegions(dataset, options)).toEqual(rule);
     expect((await stat(path)).mtimeMs).toBe(mtimeMs);
-    expect(await photoRegions(dataset, { ...data, regionsPerImage: 3 }, cache)).not.toEqual(rule);
+    expect(await photoRegions(dataset, { ...options, regionsPerImage: 3 })).not.toEqual(rule);
   });
 
   it('refuses classes that are not those which the data set maps its labels to', () => {
