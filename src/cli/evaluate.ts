@@ -17,6 +17,7 @@ import { type Scores, scoreDataset } from './scoring.js';
 import { openSegmenter, type Weights, WITHOUT_REGIONS, type Work, weightsOf } from './segmentation.js';
 import { withGpu } from './session.js';
 import { SheetBuilder, spread } from './sheet.js';
+import { prototypeList } from './stages.js';
 import { percent } from './table.js';
 import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
@@ -152,7 +153,8 @@ export async function evaluateRun(
   ];
   if (builder && sheet) {
     const source =
-      table && (await openList(data.root, request.prototypeList ?? data.train, 'training list', WITHOUT_REGIONS));
+      table &&
+      (await openList(data.root, request.prototypeList ?? prototypeList(run.config), 'training list', WITHOUT_REGIONS));
     const training = source && new TrainingSegments(table, source, data.classes);
     const subtitle = `mean IoU ${percent(report.meanIou)}% on ${scores.images} images of ${list}${sheet.note ?? ''}`;
     files.push(await run.write('contact-sheet.png', await builder.finish(training, sheet.title, subtitle)));

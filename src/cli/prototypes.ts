@@ -20,6 +20,7 @@ import {
   weightsOf,
 } from './segmentation.js';
 import { withGpu } from './session.js';
+import { prototypeList } from './stages.js';
 import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
 interface PrototypesOptions extends CommonOptions, ViewFlags {
@@ -98,7 +99,7 @@ export async function extractPrototypes(
   { panoptic = false } = {},
 ): Promise<{ table: PrototypeTable; dataset: Dataset }> {
   const { data, retrieval } = work.config;
-  const all = await openList(data.root, list ?? data.train, 'list', WITHOUT_REGIONS);
+  const all = await openList(data.root, list ?? prototypeList(work.config), 'list', WITHOUT_REGIONS);
   const dataset = firstOf(all, retrieval.prototypeImages);
   if (panoptic && !dataset.hasIds)
     throw new UsageError(

@@ -43,6 +43,9 @@ export function stagesOf(config: RunConfig): Stage[] {
 /** Steps of all stages. */
 export const totalSteps = (config: RunConfig): number => stagesOf(config).at(-1)!.lastStep;
 
+/** The list of the last stage, whose segments are retrieved when the run is done: as released. */
+export const prototypeList = (config: RunConfig): string => stagesOf(config).at(-1)!.config.data.train;
+
 /** The stage that a run is in after so many steps: one that is done counts until the next has made a step. */
 export function stageAt(config: RunConfig, step: number): Stage {
   const stages = stagesOf(config);

@@ -128,6 +128,7 @@ async function start(options: TrainOptions, flags: PartialConfig): Promise<RunFo
 const FREE_SECTION = 'run';
 
 async function reopen(path: string, options: TrainOptions, flags: PartialConfig): Promise<ResumePoint> {
+  const { run, checkpoint } = await RunFolder.find(path);
   const fixed: string[] = (['preset', 'config', 'out', 'data', 'list', 'valList', 'classes'] as const).filter(
     (name) => options[name] !== undefined,
   );
@@ -135,9 +136,8 @@ async function reopen(path: string, options: TrainOptions, flags: PartialConfig)
     if (section !== FREE_SECTION) fixed.push(...Object.keys(settings).map((name) => `${section}.${name}`));
   if (fixed.length > 0)
     throw new UsageError(
-      `--resume goes on with the run as it was started, so ${fixed.join(', ')} cannot be given; for other settings start a new run with --config ${path}/config.json`,
+      `--resume goes on with the run as it was started, so ${fixed.join(', ')} cannot be given; for other settings start a new run with --config ${run.path('config.json')}`,
     );
-  const { run, checkpoint } = await RunFolder.find(path);
   return { run: run.with(resolveConfig({ preset: run.resolved.preset, file: asFile(run), flags })), checkpoint };
 }
 

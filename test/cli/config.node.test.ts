@@ -9,7 +9,7 @@ import {
 import { UsageError } from '../../src/cli/errors.js';
 import { networkOf } from '../../src/cli/objective.js';
 import { PRESETS, type PresetName, VOC_CLASSES } from '../../src/cli/presets.js';
-import { stageAt, stagesOf, totalSteps } from '../../src/cli/stages.js';
+import { prototypeList, stageAt, stagesOf, totalSteps } from '../../src/cli/stages.js';
 
 const data = { root: '/photos', train: 'train.txt', validation: null, classes: ['background', 'cat'] };
 const resolve = (preset: PresetName, flags: PartialConfig = {}, contents?: unknown) =>
@@ -206,6 +206,7 @@ describe('stages', () => {
     expect(second).toMatchObject({ number: 2, firstStep: 30_000, lastStep: 60_000, firstBatch: 30_000, newHead: true });
     expect(second!.config.training).toMatchObject({ learningRate: 2e-4, steps: 30_000, batch: 8, stages: [] });
     expect(second!.config.data.train).toBe('train');
+    expect(prototypeList(resolve('voc12-supervised').config)).toBe('train');
     const multi = resolve('voc12-multi').config;
     expect(stagesOf(multi)[1]).toMatchObject({ firstStep: 100_000, lastStep: 130_000, newHead: false });
     expect(totalSteps(multi)).toBe(130_000);

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -13,15 +13,14 @@ import { RunFolder } from '../../src/cli/run_folder.js';
 import { weightsOf } from '../../src/cli/segmentation.js';
 import type { Session } from '../../src/cli/session.js';
 import { trainRun } from '../../src/cli/training_run.js';
-import { decodeLabels, encodePalettePng, encodePng } from '../../src/data/codecs.js';
+import { decodeLabels } from '../../src/data/codecs.js';
 import { decodePng } from '../../src/data/png.js';
-import { Random } from '../../src/tensor/random.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { testGpu } from '../support/gpu.js';
+import { SIDE, SQUARE_CLASSES, writeSquares } from '../support/squares.js';
 
 /** The naive kernels compile in a fraction of the time, and these images are tiny. */
 const KERNELS = { matmul: 'naive', conv2d: 'naive', conv2dInputGrad: 'naive', conv2dFilterGrad: 'naive' };
-const SIDE = 24;
 
 let folder: string;
 let session: Session;
@@ -30,35 +29,11 @@ let whole: RunFolder;
 beforeAll(async () => {
   vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   folder = await mkdtemp(join(tmpdir(), 'segsort-run-'));
-  await writeImages(join(folder, 'data'));
+  await writeSquares(join(folder, 'data'));
   const gpu = await testGpu();
   session = { gpu, runtime: new Runtime(gpu, { kernels: KERNELS }) };
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Squares of two colours on noise, with their labels. */
-async function writeImages(root: string): Promise<void> {
-  for (const part of ['images', 'labels']) await mkdir(join(root, part), { recursive: true });
-  const lines: string[] = [];
-  for (let index = 0; index < 8; index++) {
-    const random = new Random({ seed: 3, stream: 50, index });
-    const [top, left, kind] = [random.integer(12), random.integer(12), 1 + random.integer(2)];
-    const image = new Uint8Array(SIDE * SIDE * 3);
-    const labels = new Uint8Array(SIDE * SIDE);
-    for (let p = 0; p < SIDE * SIDE; p++) {
-      const [y, x] = [Math.floor(p / SIDE), p % SIDE];
-      const inside = y >= top && y < top + 11 && x >= left && x < left + 11;
-      labels[p] = inside ? kind : 0;
-      for (let c = 0; c < 3; c++) image[p * 3 + c] = (inside && c === kind ? 180 : 60) + random.integer(40);
-    }
-    const size = { width: SIDE, height: SIDE };
-    await writeFile(join(root, 'images', `${index}.png`), encodePng({ ...size, data: image }));
-    await writeFile(join(root, 'labels', `${index}.png`), encodePalettePng({ ...size, data: labels }));
-    lines.push(`images/${index}.png labels/${index}.png\n`);
-  }
-  await writeFile(join(root, 'train.txt'), lines.slice(0, 6).join(''));
-  await writeFile(join(root, 'val.txt'), lines.slice(6).join(''));
-}
 
 function newRun(
   name: string,
@@ -70,7 +45,7 @@ function newRun(
       root: join(folder, 'data'),
       train: 'train.txt',
       validation: 'val.txt',
-      classes: ['background', 'green', 'blue'],
+      classes: SQUARE_CLASSES,
     },
     network: { embedding: 8 },
     training: { steps: 6, batch: 2, crop: [16, 16], learningRate: 0.02, scale: [0.8, 1.2], mirror: true, ...training },
