@@ -11,7 +11,10 @@ export interface Field {
   readonly help: string;
   /** What the field may hold, for messages: `an integer from 1 to 64`. */
   readonly allowed: string;
-  /** Reads the flag's value; anything it returns is checked by the schema. `earlier` is the result for a flag given before. */
+  /**
+   * Reads the flag's value; anything it returns is checked by the schema. `earlier` is the result for a flag given
+   * before.
+   */
   readonly parse: (text: string, earlier?: unknown) => unknown;
   /** Its value where a configuration was written before there was such a setting. */
   readonly former?: unknown;
@@ -129,7 +132,9 @@ export function unlessSwitchedOff(field: Described) {
   return z.boolean().register(fields, { ...field, allowed: 'true or false', parse: () => false });
 }
 
-/** A switch that a preset may have on or off: `--tensorboard`, and its opposite without a line of its own in the help. */
+/**
+ * A switch that a preset may have on or off: `--tensorboard`, and its opposite without a line of its own in the help.
+ */
 export function toggle(opposite: string, field: Described) {
   return z.boolean().register(fields, { ...field, allowed: 'true or false', parse: () => true, opposite });
 }
@@ -154,7 +159,8 @@ export function added<S extends z.ZodType>(former: z.input<S>, schema: S): S {
 
 /**
  * A list of objects, each with some settings of `shape`. Each time that the flag is given it adds one, such as
- * `"steps=500 learning-rate=2e-4 no-mirror"`: the settings' own flags without their dashes. `none` stands for no object.
+ * `"steps=500 learning-rate=2e-4 no-mirror"`: the settings' own flags without their dashes. `none` stands for no
+ * object.
  */
 export function listOfSettings<S extends z.ZodRawShape>(shape: S, field: Described) {
   const parts = fieldsOf(z.strictObject(shape));

@@ -1,4 +1,6 @@
-/** The configuration of a new run, from flags, preset and file: with paths made absolute, and lists and classes found. */
+/**
+ * The configuration of a new run, from flags, preset and file: with paths made absolute, and lists and classes found.
+ */
 import { resolve } from 'node:path';
 import { matchWeights } from '../models/weights.js';
 import { openCheckpoint } from './checkpoint_file.js';

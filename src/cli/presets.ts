@@ -26,8 +26,8 @@ const RELEASED = {
 } as const satisfies PartialConfig;
 
 /**
- * The released single-GPU settings for VOC 2012: from ImageNet's weights on VOC and SBD, then at a tenth of the rate on VOC alone.
- * Both stages start with a new head, as the script has it. Lists are named by what they are for.
+ * The released single-GPU settings for VOC 2012: from ImageNet's weights on VOC and SBD, then at a tenth of the rate on
+ * VOC alone. Both stages start with a new head, as the script has it. Lists are named by what they are for.
  */
 const VOC12_SUPERVISED = {
   ...RELEASED,
@@ -44,7 +44,10 @@ const VOC12_SUPERVISED = {
   run: { ...RELEASED.run, validateEvery: 5000, validateImages: 200, validatePrototypes: 1000, keep: 2 },
 } satisfies PartialConfig;
 
-/** The released settings for several GPUs: larger crops and batches, more steps, more neighbours; the second stage keeps its head. */
+/**
+ * The released settings for several GPUs: larger crops and batches, more steps, more neighbours; the second stage keeps
+ * its head.
+ */
 const VOC12_MULTI = {
   ...VOC12_SUPERVISED,
   training: {
@@ -57,7 +60,10 @@ const VOC12_MULTI = {
   retrieval: { ...RELEASED.retrieval, neighbours: 21 },
 } satisfies PartialConfig;
 
-/** The released unsupervised settings: segments are the regions of HED's contours, in `hed` where labels are in `segcls`. */
+/**
+ * The released unsupervised settings: segments are the regions of HED's contours, in `hed` where labels are in
+ * `segcls`.
+ */
 const VOC12_UNSUPERVISED = {
   ...VOC12_SUPERVISED,
   data: { ...VOC12_SUPERVISED.data, regions: 'segcls=hed' },
@@ -65,7 +71,10 @@ const VOC12_UNSUPERVISED = {
   segments: { ...RELEASED.segments, banks: 0, capacity: 256 },
 } satisfies PartialConfig;
 
-/** The predecessor's released settings (Ke et al., ECCV 2018): the same backbone and budget at half the rate; heads are kept. */
+/**
+ * The predecessor's released settings (Ke et al., ECCV 2018): the same backbone and budget at half the rate; heads are
+ * kept.
+ */
 const baseline = (objective: ObjectiveName) =>
   ({
     ...VOC12_SUPERVISED,

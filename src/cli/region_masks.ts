@@ -27,8 +27,8 @@ export interface PhotoRegionOptions {
 }
 
 /**
- * The rule for masks of so many regions of every photo of a data set. Those that are missing are made: a second or two of one thread
- * each. An interrupted start goes on where it ended.
+ * The rule for masks of so many regions of every photo of a data set. Those that are missing are made: a second or two
+ * of one thread each. An interrupted start goes on where it ended.
  */
 export async function photoRegions(
   dataset: Dataset,

@@ -35,7 +35,10 @@ const divideInline = (image: RgbImage, regions: number): Uint16Array<ArrayBuffer
 
 const runsFromSource = /\.ts(\?|$)/.test(import.meta.url);
 
-/** As many as the machine has threads for, or `workers` of them; one on this thread for 0, and where the program runs from its source. */
+/**
+ * As many as the machine has threads for, or `workers` of them; one on this thread for 0, and where the program runs
+ * from its source.
+ */
 export function startRegionMakers(workers: number | null, jobs: number): Promise<RegionMaker[]> {
   const wanted = workers ?? Math.max(1, availableParallelism() - 1);
   if (wanted === 0 || runsFromSource)

@@ -5,7 +5,9 @@ import { writeFileAtomic } from '../platform/files.node.js';
 import { formatConfigFile, type ResolvedConfig, resolveConfig } from './config.js';
 import { UsageError } from './errors.js';
 
-/** A line of `metrics.jsonl`: with these, and with what the objective reports beside, such as `segments` or `accuracy`. */
+/**
+ * A line of `metrics.jsonl`: with these, and with what the objective reports beside, such as `segments` or `accuracy`.
+ */
 export interface MetricsLine {
   /** Steps done, counted from 1 over all stages. */
   readonly step: number;

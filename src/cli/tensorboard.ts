@@ -1,6 +1,6 @@
 /**
- * Event files, as TensorBoard reads them: records with checksums (tensorflow/core/lib/io/record_writer.h), each an `Event`
- * (tensorflow/core/util/event.proto) that holds scalars or images (tensorflow/core/framework/summary.proto).
+ * Event files, as TensorBoard reads them: records with checksums (tensorflow/core/lib/io/record_writer.h), each an
+ * `Event` (tensorflow/core/util/event.proto) that holds scalars or images (tensorflow/core/framework/summary.proto).
  */
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -33,8 +33,8 @@ export class EventFile implements AsyncDisposable {
   }
 
   /**
-   * Begins a file in a folder for a run that has made so many steps. TensorBoard reads the files of a folder one after the other,
-   * and forgets what earlier ones have of later steps.
+   * Begins a file in a folder for a run that has made so many steps. TensorBoard reads the files of a folder one after
+   * the other, and forgets what earlier ones have of later steps.
    */
   static async open(folder: string, stepsDone: number): Promise<EventFile> {
     await mkdir(folder, { recursive: true });

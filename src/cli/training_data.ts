@@ -1,4 +1,6 @@
-/** The images of a training run: its list, with region masks where they are learnt from, checked before the first step. */
+/**
+ * The images of a training run: its list, with region masks where they are learnt from, checked before the first step.
+ */
 import type { Dataset } from '../data/dataset.js';
 import { classNames, type DataDescription, datasetOptions } from '../data/description.js';
 import { parseRegionRule, type RegionRule } from '../data/region_rule.js';
@@ -8,8 +10,8 @@ import { UsageError } from './errors.js';
 import { photoRegions } from './region_masks.js';
 
 /**
- * The training images of a run, or of a stage of one. Region masks come along if the objective wants them; those that are to be made
- * from the photos are made now, if they are not there yet.
+ * The training images of a run, or of a stage of one. Region masks come along if the objective wants them; those that
+ * are to be made from the photos are made now, if they are not there yet.
  *
  * @throws UsageError where there is no such list, there are no region masks, or the classes are not the data set's
  */

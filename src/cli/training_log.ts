@@ -1,4 +1,6 @@
-/** What can be watched of a run: the progress bar, `metrics.jsonl`, `validation.jsonl`, and event files for TensorBoard. */
+/**
+ * What can be watched of a run: the progress bar, `metrics.jsonl`, `validation.jsonl`, and event files for TensorBoard.
+ */
 import type { TrainingMetrics } from '../segsort/trainer.js';
 import { MetricsFile, StepLines } from './metrics_file.js';
 import { Progress } from './progress.js';

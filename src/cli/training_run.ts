@@ -1,4 +1,7 @@
-/** Training with everything around it: stages, progress, metrics, validation, checkpoints, Ctrl-C. `train` and `demo` share it. */
+/**
+ * Training with everything around it: stages, progress, metrics, validation, checkpoints, Ctrl-C. `train` and `demo`
+ * share it.
+ */
 import { toHostTensor } from '../checkpoints/host_tensors.js';
 import { parseSafetensors } from '../checkpoints/safetensors.js';
 import { describeInitialisation } from '../segsort/initialise.js';

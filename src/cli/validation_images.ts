@@ -25,7 +25,10 @@ export async function paletteOfFolder(root: string): Promise<Palette> {
   return description ? paletteOf(description) : vocPalette();
 }
 
-/** Image, ground truth, prediction and, of a network that learns one, the embedding in the colours of its principal components. */
+/**
+ * Image, ground truth, prediction and, of a network that learns one, the embedding in the colours of its principal
+ * components.
+ */
 export function validationPanels(segmented: Segmented, palette: Palette): EventImage {
   const { found, height, width, batch, labels } = segmented;
   const colours = (data: ArrayLike<number>) =>

@@ -1,4 +1,6 @@
-/** What a new run is put together from: lists found by what they are for, weights looked at before anything is written. */
+/**
+ * What a new run is put together from: lists found by what they are for, weights looked at before anything is written.
+ */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

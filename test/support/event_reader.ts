@@ -1,6 +1,6 @@
 /**
- * Reads event files of TensorBoard with nothing of the code that writes them: framing, CRC32C bit by bit, and just as much of
- * protocol buffers.
+ * Reads event files of TensorBoard with nothing of the code that writes them: framing, CRC32C bit by bit, and just as
+ * much of protocol buffers.
  */
 
 export interface ReadEvent {

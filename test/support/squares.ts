@@ -10,8 +10,8 @@ export const SIDE = 24;
 export const SQUARE_CLASSES = ['background', 'green', 'blue'];
 
 /**
- * Eight images: `train.txt` lists six and `val.txt` two. Region masks lie in `regions/` under the names of the images: the square
- * and what is left and right of its middle.
+ * Eight images: `train.txt` lists six and `val.txt` two. Region masks lie in `regions/` under the names of the images:
+ * the square and what is left and right of its middle.
  */
 export async function writeSquares(root: string): Promise<void> {
   for (const part of ['images', 'labels', 'regions']) await mkdir(join(root, part), { recursive: true });
