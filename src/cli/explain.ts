@@ -14,12 +14,21 @@ import { wholeNumber } from './evaluate.js';
 import { explainSegments, type SegmentExplanation } from './explanation.js';
 import { type BadImage, describeBadImages, imagesOf, outputNames, readableImages } from './inputs.js';
 import { addCommonFlags, type CommonOptions } from './options.js';
+import { Outlines } from './outlines.js';
 import { addPrototypesFlag, addRetrievalFlags, openPrototypes, openRun, requireRetrieval } from './prototypes.js';
 import { TrainingSegments } from './retrieved.js';
 import type { RunFolder } from './run_folder.js';
-import { openSegmenter, type Segmented, segmentAll, truthOf, WITHOUT_REGIONS, weightsOf } from './segmentation.js';
+import {
+  enlarge,
+  openSegmenter,
+  type Segmented,
+  segmentAll,
+  truthOf,
+  WITHOUT_REGIONS,
+  weightsOf,
+} from './segmentation.js';
 import { withGpu } from './session.js';
-import { clusterMap, embeddingMap, imageOf } from './sheet.js';
+import { embeddingMap, imageOf } from './sheet.js';
 import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
 interface ExplainOptions extends CommonOptions, ViewFlags {
@@ -72,15 +81,15 @@ async function explain(run: RunFolder, paths: readonly string[], options: Explai
       const names = outputNames(readable, out, ['.png', '.json']);
       using segmenter = await openSegmenter(work, weights, [readable]);
       segmenter.usePrototypes(table);
-      const training = options.json
-        ? null
-        : new TrainingSegments(
-            table,
-            await openList(run.config.data.root, list, 'list', WITHOUT_REGIONS),
-            run.config.data.classes,
-          );
+      const source = await openList(run.config.data.root, list, 'list', WITHOUT_REGIONS);
+      // Another canvas would change what a network with pooling over all of it makes of an image.
+      using trainingSegmenter = options.json ? null : await openSegmenter(work, weights, [source]);
+      const outlines = trainingSegmenter && new Outlines(trainingSegmenter, source, table);
+      const { classes } = run.config.data;
+      const training =
+        outlines && new TrainingSegments(table, source, classes, (row, index) => outlines.of(row, index));
       const visit = async (segmented: Segmented) => {
-        const segments = explainSegments(segmented, segmenter.options.stride, table, run.config.data.classes);
+        const segments = explainSegments(segmented, segmenter.options.stride, table, classes);
         const { height, width, found } = segmented;
         const json = `${JSON.stringify({ image: found.name, height, width, segments }, null, 2)}\n`;
         if (!training) return void process.stdout.write(json);
@@ -89,7 +98,12 @@ async function explain(run: RunFolder, paths: readonly string[], options: Explai
         await writeFileAtomic(`${base}.json`, json);
         await writeFileAtomic(
           `${base}.png`,
-          await drawExplanation(segmented, segments, { training, description, nearest: options.nearest }),
+          await drawExplanation(segmented, segments, {
+            training,
+            description,
+            nearest: options.nearest,
+            stride: segmenter.options.stride,
+          }),
         );
       };
       await segmentAll(work, segmenter, readable, visit, (index, error) => {
@@ -107,25 +121,27 @@ export interface DrawingOptions {
   readonly description: DataDescription;
   /** Training segments shown beside each. */
   readonly nearest: number;
+  /** Pixels of the image for one of its segmentation, each way. */
+  readonly stride: number;
 }
 
 /** The picture of an explanation, as a PNG file. */
 export async function drawExplanation(
   segmented: Segmented,
   segments: readonly SegmentExplanation[],
-  { training, description, nearest }: DrawingOptions,
+  { training, description, nearest, stride }: DrawingOptions,
 ): Promise<Uint8Array> {
   const { found, height, width, labels } = segmented;
   if (!found.segments) throw new Error(`${found.name}: there are no segments to explain`);
   const image = imageOf(segmented);
   const truth = truthOf(segmented);
-  const clusters = clusterMap(found, found.segments);
+  const clusters = { height, width, data: enlarge(found.segments.clusters, found, { height, width, stride }) };
   const explained = segments.map(async (segment) => ({
     query: {
       image,
       mask: maskOf(clusters, segment.segment),
       label: segment.label,
-      caption: `${segment.class}\n${(segment.share * 100).toFixed(1)}% of it, ${agreeing(segment)} of ${segment.nearest.length}`,
+      caption: `${segment.class}\n${(segment.share * 100).toFixed(1)}%, ${agreeing(segment)}/${segment.nearest.length}`,
     },
     nearest: await Promise.all(
       segment.nearest.slice(0, nearest).map(async ({ prototype, similarity, class: name }) => {

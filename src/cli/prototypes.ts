@@ -165,8 +165,8 @@ export async function prototypesToSearch(run: RunFolder, file: string | undefine
 
 /** The prototypes of a run, or those in a file, and the list of images that they came from. */
 export async function openPrototypes(run: RunFolder, file?: string): Promise<SearchedPrototypes> {
-  const { train } = run.config.data;
-  if (file !== undefined) return readPrototypes(file, train);
+  const usual = prototypeList(run.config);
+  if (file !== undefined) return readPrototypes(file, usual);
   const { table, metadata } = PrototypeTable.parse(await run.readPrototypes(), run.prototypes);
-  return { table, list: metadata.list ?? train };
+  return { table, list: metadata.list ?? usual };
 }

@@ -13,11 +13,21 @@ export class TrainingSegments {
   readonly #table: PrototypeTable;
   readonly #dataset: Dataset;
   readonly #classes: readonly string[];
+  readonly #outline: (row: number, index: number) => Promise<IdMap | null>;
   readonly #indexOf: ReadonlyMap<string, number>;
   readonly #images = new Map<number, Promise<{ image: RgbImage; labels: LabelImage }>>();
 
-  /** @param dataset the images that the prototypes were taken from */
-  constructor(table: PrototypeTable, dataset: Dataset, classes: readonly string[]) {
+  /**
+   * @param dataset the images that the prototypes were taken from
+   * @param outline the exact segment of a prototype, if it can be had; without it the pixels of its label in its box are shown
+   */
+  constructor(
+    table: PrototypeTable,
+    dataset: Dataset,
+    classes: readonly string[],
+    outline: (row: number, index: number) => Promise<IdMap | null> = async () => null,
+  ) {
+    this.#outline = outline;
     this.#table = table;
     this.#dataset = dataset;
     this.#classes = classes;
@@ -32,7 +42,7 @@ export class TrainingSegments {
     const { image, labels } = await this.#load(index);
     return {
       image,
-      mask: segmentOf(label, origin, labels),
+      mask: (await this.#outline(row, index)) ?? segmentOf(label, origin, labels),
       label,
       caption: `${this.#classes[label] ?? `class ${label}`}\n${similarity.toFixed(3)}`,
     };

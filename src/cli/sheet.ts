@@ -84,7 +84,7 @@ type Found = Pick<SegmentedImage, 'height' | 'width' | 'labels' | 'truth'>;
 type Segments = NonNullable<SegmentedImage['segments']>;
 
 /** The clusters as viz takes them. */
-export const clusterMap = ({ height, width }: Found, { clusters }: Segments) => ({ height, width, data: clusters });
+const clusterMap = ({ height, width }: Found, { clusters }: Segments) => ({ height, width, data: clusters });
 
 /** The largest segment predicted to be an object; where there is none the largest that is one; else the largest. */
 function querySegment({ labels, truth }: Found, clusters: Int32Array): number {

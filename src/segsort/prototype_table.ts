@@ -106,6 +106,12 @@ export class PrototypeTable {
     return known ? Int32Array.from(this.#entries, ({ instance }) => instance ?? -1) : null;
   }
 
+  /** The prototype of a row, [channels]. */
+  feature(row: number): Float32Array<ArrayBuffer> {
+    this.entry(row);
+    return this.#features[row]!;
+  }
+
   entry(row: number): TableEntry {
     const entry = this.#entries[row];
     if (!entry) throw new Error(`PrototypeTable: row ${row} of ${this.size}`);

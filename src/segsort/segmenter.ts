@@ -6,7 +6,7 @@ import type { FlatGroup } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
 import { hostTensor } from '../tensor/types.js';
 import { labelPairs } from './label_pairs.js';
-import type { PrototypeTable } from './prototype_table.js';
+import type { ExtractedImage, PrototypeTable } from './prototype_table.js';
 import type { ImageBatch, SegmentedImage } from './segmented_image.js';
 import type { Engine, ResidentTable } from './segmenter_engine.js';
 import { ViewedImages } from './segmenter_views.js';
@@ -109,21 +109,29 @@ export class Segmenter implements Disposable {
   }
 
   /** Adds the prototypes of a batch of labelled images to `table`. */
-  async extract(batch: ImageBatch, table: PrototypeTable, { panoptic = false }: ExtractOptions = {}): Promise<void> {
+  async extract(batch: ImageBatch, table: PrototypeTable, options: ExtractOptions = {}): Promise<void> {
+    for (const [n, image] of (await this.extractImages(batch, options)).entries())
+      table.addImage(batch.names[n]!, image);
+  }
+
+  /** The prototypes of each image of a labelled batch, and the pixels that they are made from. */
+  async extractImages(batch: ImageBatch, { panoptic = false }: ExtractOptions = {}): Promise<ExtractedImage[]> {
     const { stride } = this.options;
     const { map, labelExtents } = this.#engine;
     const named = panoptic ? labelPairs(batch, map, labelExtents, this.options) : null;
     const extracted = await this.#engine.extract(batch, named?.map ?? null);
-    for (const [n, { labels, ...image }] of extracted.entries()) {
+    return extracted.map(({ labels, ...image }, n): ExtractedImage => {
+      const scale = [stride, stride] as const;
       const pairs = named?.pairs[n];
-      const pairOf = (number: number) => (number < 0 ? undefined : pairs?.[number]);
-      table.addImage(batch.names[n]!, {
+      if (!pairs) return { ...image, labels, scale };
+      const pairOf = (number: number) => (number < 0 ? undefined : pairs[number]);
+      return {
         ...image,
-        labels: pairs ? Array.from(labels, (number) => pairOf(number)?.label ?? -1) : labels,
-        ...(pairs ? { instances: Array.from(labels, (number) => pairOf(number)?.instance ?? -1) } : {}),
-        scale: [stride, stride],
-      });
-    }
+        labels: Array.from(labels, (number) => pairOf(number)?.label ?? -1),
+        instances: Array.from(labels, (number) => pairOf(number)?.instance ?? -1),
+        scale,
+      };
+    });
   }
 
   /** Segments a batch of images. */

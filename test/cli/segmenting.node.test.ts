@@ -4,16 +4,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type PartialConfig, resolveConfig } from '../../src/cli/config.js';
+import { openList } from '../../src/cli/data_folder.js';
 import type { SegmentExplanation } from '../../src/cli/explanation.js';
 import { networkOf, objectiveOf } from '../../src/cli/objective.js';
+import { Outlines } from '../../src/cli/outlines.js';
 import { readPrototypes } from '../../src/cli/prototype_files.js';
 import type { EvaluationReport } from '../../src/cli/report.js';
 import { RunFolder } from '../../src/cli/run_folder.js';
+import { openSegmenter, weightsOf } from '../../src/cli/segmentation.js';
 import { decodeImage, decodeLabels, encodeGreyPng, encodePalettePng, encodePng } from '../../src/data/codecs.js';
 import { decodeLabelsAndPalette } from '../../src/data/png.js';
+import { PrototypeTable } from '../../src/segsort/prototype_table.js';
 import { Trainer } from '../../src/segsort/trainer.js';
 import { Random } from '../../src/tensor/random.js';
 import { Runtime } from '../../src/tensor/runtime.js';
+import { parseKernelOverrides } from '../../src/tensor/select.js';
 import { run } from '../support/command.js';
 import { testGpu } from '../support/gpu.js';
 
@@ -252,4 +257,28 @@ describe('segsort explain', () => {
     const picture = decodeImage(await readFile(`${base}.png`), 'explanation');
     expect(picture.height).toBeGreaterThan(segments.length * 128);
   });
+});
+
+it('finds the very segments again that prototypes were made from', async () => {
+  const found = await RunFolder.open(path('run'));
+  const { table } = await readPrototypes(path('run'), 'train.txt');
+  const source = await openList(path('data'), 'train.txt', 'list');
+  const gpu = await testGpu();
+  const session = { gpu, runtime: new Runtime(gpu, { kernels: parseKernelOverrides(KERNELS) }) };
+  const views = { scales: [1], mirror: false, window: [16, 16] } as const;
+  using segmenter = await openSegmenter({ session, config: found.config, views }, await weightsOf(found), [source]);
+  const outlines = new Outlines(segmenter, source, table);
+  for (let row = 0; row < table.size; row++) {
+    const { origin } = table.entry(row);
+    const { width, height, data } = (await outlines.of(row, source.names.indexOf(origin!.image)))!;
+    // The segmentation has one pixel for two of the image each way.
+    const even = Array.from(data).filter((inside, p) => inside && p % 2 === 0 && Math.floor(p / width) % 2 === 0);
+    expect([width, height, even.length]).toEqual([SIDE, SIDE, origin!.pixels]);
+  }
+  const strange = new PrototypeTable(table.channels);
+  strange.push(
+    table.feature(0).map((value) => -value),
+    table.entry(0),
+  );
+  expect(await new Outlines(segmenter, source, strange).of(0, 0)).toBeNull();
 });
