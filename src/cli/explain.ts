@@ -70,7 +70,7 @@ async function explain(run: RunFolder, paths: readonly string[], options: Explai
   requireRetrieval(run);
   const { table, list } = await openPrototypes(run, options.prototypes);
   const weights = await weightsOf(run);
-  const all = await imagesOf(run, paths, options.list);
+  const all = await imagesOf(run, paths, options.list, { labels: true });
   const { readable, bad } = await readableImages(all);
   const out = resolve(options.out ?? run.path('explanations'));
   const description = await descriptionOf(run.config);

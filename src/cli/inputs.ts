@@ -12,11 +12,26 @@ import { entriesOf, WITHOUT_REGIONS } from './segmentation.js';
 
 const ENDINGS = new Set(['.jpg', '.jpeg', '.png']);
 
-/** The images of a list, with their labels if it has them, or those named on the command line, as a data set. */
-export async function imagesOf(run: RunFolder, paths: readonly string[], list: string | undefined): Promise<Dataset> {
+/**
+ * The images of a list, or those named on the command line, as a data set; with the list's labels and instances if `labels`
+ * says so, else it does not matter whether there are any.
+ *
+ * @throws UsageError where nothing, or nothing that there is, was named
+ */
+export async function imagesOf(
+  run: RunFolder,
+  paths: readonly string[],
+  list: string | undefined,
+  { labels = false } = {},
+): Promise<Dataset> {
   if ((list === undefined) === (paths.length === 0))
     throw new UsageError('name either images and folders, or a --list of images');
-  if (list !== undefined) return openList(run.config.data.root, list, 'list', WITHOUT_REGIONS);
+  if (list !== undefined) {
+    const listed = await openList(run.config.data.root, list, 'list', WITHOUT_REGIONS);
+    if (labels) return listed;
+    const entries = listed.list.entries.map(({ image, line }) => ({ image, label: null, line }));
+    return new Dataset(listed.source, { file: listed.list.file, entries });
+  }
   const files = [...new Set((await Promise.all(paths.map(filesUnder))).flat())];
   const common = commonFolder(files);
   const entries = files.map((file, index) => ({ image: relative(common, file), label: null, line: index + 1 }));
