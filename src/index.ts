@@ -64,7 +64,6 @@ export {
 export * from './platform/gpu.js';
 export * from './segsort/affinity_loss.js';
 export * from './segsort/clustering.js';
-export * from './segsort/initialise.js';
 export * from './segsort/knn.js';
 export * from './segsort/label_maps.js';
 export * from './segsort/loss.js';

@@ -4,7 +4,6 @@ import { add, mul, mulScalar, sub } from '../tensor/ops/elementwise.js';
 import { pack } from '../tensor/ops/pack.js';
 import { FlatGroup, Resident } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
-import { hostData, sizeOf } from '../tensor/types.js';
 
 export interface SgdGroup {
   readonly parameters: FlatGroup;
@@ -24,11 +23,9 @@ export const momentumName = (name: string): string => `${name}/Momentum`;
 export class Sgd implements Disposable {
   readonly groups: readonly SgdGroup[];
   readonly momentum: number;
-  readonly #runtime: Runtime;
   readonly #velocities: readonly FlatGroup[];
 
   constructor(runtime: Runtime, groups: readonly SgdGroup[], momentum: number) {
-    this.#runtime = runtime;
     this.groups = groups;
     this.momentum = momentum;
     this.#velocities = groups.map(({ parameters }) => {
@@ -76,12 +73,6 @@ export class Sgd implements Disposable {
       assign(old, velocity);
       assign(parameters.flat, sub(parameters.flat, mul(velocity, mulScalar(learningRate, rateFactor))));
     }
-  }
-
-  /** Forgets the velocities, as at the start of a run. */
-  reset(): void {
-    for (const { flat } of this.#velocities)
-      this.#runtime.write(flat, { shape: flat.shape, dtype: 'f32', data: hostData('f32', sizeOf(flat.shape)) });
   }
 
   [Symbol.dispose](): void {

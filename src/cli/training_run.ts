@@ -2,16 +2,13 @@
  * Training with everything around it: stages, progress, metrics, validation, checkpoints, Ctrl-C. `train` and `demo`
  * share it.
  */
-import { toHostTensor } from '../checkpoints/host_tensors.js';
 import { parseSafetensors } from '../checkpoints/safetensors.js';
-import { describeInitialisation } from '../segsort/initialise.js';
 import type { SubmittedStep, TrainingMetrics } from '../segsort/trainer.js';
-import type { HostTensor } from '../tensor/types.js';
 import { UsageError } from './errors.js';
 import { Interrupt } from './interrupt.js';
 import { exists, type RunFolder, readJson } from './run_folder.js';
 import { environmentOf, type Session } from './session.js';
-import { type Stage, stageName, stagesOf, totalSteps } from './stages.js';
+import { type Stage, stagesOf, totalSteps } from './stages.js';
 import { RunLog } from './training_log.js';
 import { setUpTraining, type TrainingSetup } from './training_setup.js';
 import { openValidation, type ValidationSets, validate } from './validation.js';
@@ -102,24 +99,8 @@ async function fill(
   else if (saved && stage.number > 1) {
     const name = `stage-${stage.number - 1}.safetensors`;
     await run.keepCheckpoint(name);
-    const tensors = new Map<string, HostTensor>();
-    for (const [tensor, stored] of parseSafetensors(saved.bytes, name).tensors)
-      tensors.set(tensor, toHostTensor(stored, name, tensor));
-    const report = trainer.initialise(parametersOf(tensors, trainer.network.parameters), {
-      head: !stage.newHead,
-      source: `${stageName(stage)}: weights of stage ${stage.number - 1}`,
-    });
-    console.error(describeInitialisation(report));
+    await loadWeights(session, trainer.network, run.path(name), { head: !stage.newHead });
   } else if (weights !== null) await loadWeights(session, trainer.network, weights, { head: !stage.newHead });
-}
-
-/** Leaves momenta and the like out, which another stage does not go on with. */
-function parametersOf(
-  tensors: ReadonlyMap<string, HostTensor>,
-  parameters: readonly { readonly name: string }[],
-): Map<string, HostTensor> {
-  const names = new Set(parameters.map(({ name }) => name));
-  return new Map([...tensors].filter(([name]) => names.has(name)));
 }
 
 /** Whether held-out images are scored after so many steps. */

@@ -20,7 +20,6 @@ export interface MemoryBanksOptions {
 
 export class MemoryBanks implements Disposable {
   readonly options: MemoryBanksOptions;
-  readonly #runtime: Runtime;
   /** Oldest first. */
   readonly #banks: readonly { readonly prototypes: Resident; readonly labels: Resident }[];
 
@@ -28,20 +27,13 @@ export class MemoryBanks implements Disposable {
   constructor(runtime: Runtime, options: MemoryBanksOptions) {
     const { banks, rows, channels } = options;
     this.options = options;
-    this.#runtime = runtime;
     this.#banks = Array.from({ length: banks }, (_, bank) => ({
       prototypes: runtime.resident(`segsort/bank_${bank}/prototypes`, { shape: [rows, channels], dtype: 'f32' }),
       labels: runtime.resident(`segsort/bank_${bank}/labels`, { shape: [rows], dtype: 'i32' }),
     }));
-    this.reset();
-  }
-
-  /** Forgets all prototypes. */
-  reset(): void {
-    const { rows, channels } = this.options;
     for (const { prototypes, labels } of this.#banks) {
-      this.#runtime.write(prototypes, hostTensor([rows, channels], new Float32Array(rows * channels)));
-      this.#runtime.write(labels, hostTensor([rows], new Int32Array(rows).fill(-1), 'i32'));
+      runtime.write(prototypes, hostTensor([rows, channels], new Float32Array(rows * channels)));
+      runtime.write(labels, hostTensor([rows], new Int32Array(rows).fill(-1), 'i32'));
     }
   }
 

@@ -6,8 +6,6 @@ import { allocateParameters, type Parameter, type Part } from '../models/paramet
 import type { StepTime } from '../tensor/replay.js';
 import type { FlatGroup, Resident } from '../tensor/resident.js';
 import type { Result, Runtime } from '../tensor/runtime.js';
-import type { HostTensor } from '../tensor/types.js';
-import { type Initialisation, type InitialiseOptions, initialiseParameters } from './initialise.js';
 import type { Objective, PreparedObjective } from './objectives/objective.js';
 import { type TrainingBatch, TrainingStep } from './training_step.js';
 
@@ -202,21 +200,6 @@ export class Trainer implements Disposable {
         `${file} was trained for the objective ${objective}, this run has ${this.objective.name}: start from its weights instead of resuming it`,
       );
     return step;
-  }
-
-  /**
-   * Starts a run, or another stage of one, from weights: loads the parameters and running statistics that fit by name
-   * and shape, and gives all others their initial values. Momenta and the objective's state start afresh.
-   *
-   * @throws Error if no tensor fits
-   */
-  initialise(tensors: ReadonlyMap<string, HostTensor>, options: InitialiseOptions): Initialisation {
-    const { seed } = this.options;
-    const report = initialiseParameters(this.runtime, this.network.parameters, tensors, { ...options, seed });
-    this.#sgd.reset();
-    this.#prepared.reset();
-    this.#step.reset();
-    return report;
   }
 
   [Symbol.dispose](): void {

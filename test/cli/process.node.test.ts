@@ -4,8 +4,8 @@ import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { writeDigitScenes } from '../../src/data/digits.node.js';
 import { parseSafetensors } from '../../src/checkpoints/safetensors.js';
+import { writeDigitScenes } from '../../src/data/digits.node.js';
 
 const cli = join(inject('root'), 'dist', 'cli.js');
 const KERNELS = ['matmul', 'conv2d', 'conv2dInputGrad', 'conv2dFilterGrad'].map((op) => `${op}:naive`).join();

@@ -7,7 +7,6 @@ import { add, exp, mul, mulScalar } from '../../tensor/ops/elementwise.js';
 import { softmax } from '../../tensor/ops/normalize.js';
 import { FlatGroup, Resident } from '../../tensor/resident.js';
 import type { Runtime } from '../../tensor/runtime.js';
-import { hostTensor, sizeOf } from '../../tensor/types.js';
 import {
   AFFINITY_SIZES,
   type AffinityOptions,
@@ -82,11 +81,9 @@ function adaptive(
   const weights = { edge: table('affinity/edge_weights'), notEdge: table('affinity/not_edge_weights') };
   const group = new FlatGroup('affinity', [weights.edge, weights.notEdge]);
   runtime.allocate(group);
-  const { shape } = group.flat;
   return {
     residents: group.entries,
     learnt: [{ parameters: group, rateFactor: -1, weightDecay: 0 }],
-    reset: () => runtime.write(group.flat, hostTensor(shape, new Float32Array(sizeOf(shape)))),
     trace: trace(weights),
     [Symbol.dispose]: () => group[Symbol.dispose](),
   };

@@ -63,13 +63,11 @@ export interface PreparedObjective extends Disposable {
   readonly residents: readonly Resident[];
   /** What is learnt along with the network's parameters. */
   readonly learnt: readonly SgdGroup[];
-  /** Puts the state back to what it was before the first step. */
-  reset(): void;
   /** Appends itself to the step being traced. */
   trace(inputs: ObjectiveInputs): ObjectiveOutputs;
 }
 
 /** For objectives that keep nothing between steps. */
 export function stateless(trace: PreparedObjective['trace']): PreparedObjective {
-  return { residents: [], learnt: [], reset() {}, trace, [Symbol.dispose]() {} };
+  return { residents: [], learnt: [], trace, [Symbol.dispose]() {} };
 }

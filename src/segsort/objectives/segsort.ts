@@ -41,7 +41,6 @@ export function segsortObjective(options: SegsortOptions): Objective {
       return {
         residents: memory.residents,
         learnt: [],
-        reset: () => memory.reset(),
         trace(inputs) {
           const labels = scope('input', () => labelsOfOutput(inputs));
           const embedding = scope('loss', () => l2Normalize(inputs.output));
