@@ -2,9 +2,9 @@
  * What to run first on a machine with a GPU: `npm run gpu-check`. Every kernel variant that its adapter can run is compared
  * with the float64 references, a training step is timed by kernel, and a table and a JSON file come out.
  *
- *   npm run gpu-check -- [backbone=resnet50] [batch=8] [crop=336] [out=bench/results]
+ *   npm run gpu-check -- [backbone] [batch] [crop] [folder]        left out: resnet50 8 336 bench/results
  *
- * Once bundled (`node scripts/gpu_check.mjs --bundle-only`), `.cache/gpu_check.mjs` needs nothing but Node and the package
+ * Once bundled (`npm run gpu-check -- --bundle-only`), `.cache/gpu_check.mjs` needs nothing but Node and the package
  * `webgpu`, so it can be carried to a machine that has neither npm nor a network.
  */
 import { mkdir } from 'node:fs/promises';
