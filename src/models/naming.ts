@@ -79,27 +79,33 @@ function torchvisionResNet(names: Names, prefix: string): Naming {
     return count;
   });
   const bottleneck = names.has(`${prefix}layer1.0.conv3.weight`);
+  const head = headPrefix(prefix);
   const depth = 2 + units.reduce((sum, count) => sum + count, 0) * (bottleneck ? 3 : 2);
   return {
-    title: `torchvision's ResNet-${depth}${headTitle(names)}`,
+    title: `torchvision's ResNet-${depth}${headTitle(names, head)}`,
     variant: 'torchvision',
     root: `resnet${depth}`,
     fits: backboneNamed(`resnet${depth}-torchvision`),
-    find: (path) => findIn(path, names, (module) => resNetModule(module, prefix) ?? deeplabModule(module)),
+    find: (path) => findIn(path, names, (module) => resNetModule(module, prefix) ?? deeplabModule(module, head)),
   };
 }
 
 function torchvisionMobileNet(names: Names, prefix: string): Naming {
+  const head = headPrefix(prefix);
   return {
-    title: `torchvision's MobileNetV2${headTitle(names)}`,
+    title: `torchvision's MobileNetV2${headTitle(names, head)}`,
     variant: 'torchvision',
     root: 'mobilenet_v2',
     fits: 'mobilenet-v2',
-    find: (path) => findIn(path, names, (module) => mobileNetModule(module, prefix) ?? deeplabModule(module)),
+    find: (path) => findIn(path, names, (module) => mobileNetModule(module, prefix) ?? deeplabModule(module, head)),
   };
 }
 
-const headTitle = (names: Names) => (names.has('classifier.0.convs.0.0.weight') ? ' with its DeepLabv3 head' : '');
+/** Where the head stands of a network whose backbone has this prefix: beside it. */
+const headPrefix = (prefix: string) => `${prefix.replace(/backbone\.$/, '')}classifier`;
+
+const headTitle = (names: Names, head: string) =>
+  names.has(`${head}.0.convs.0.0.weight`) ? ' with its DeepLabv3 head' : '';
 
 /** A convolution of PyTorch's, and the batch norm behind it, by the names of their modules. */
 interface Modules {
@@ -164,16 +170,16 @@ function mobileNetModule(path: string, prefix: string): Modules | null {
   return part === 'project' ? pair(module, `${place}`, `${place + 1}`) : pair(`${module}.${place}`, '0', '1');
 }
 
-function deeplabModule(path: string): Modules | null {
+function deeplabModule(path: string, head: string): Modules | null {
   const branch = /^aspp(\d)$/.exec(path)?.[1];
-  if (branch !== undefined) return { conv: `classifier.0.convs.${branch}.0`, norm: `classifier.0.convs.${branch}.1` };
-  return DEEPLAB[path] ?? null;
+  const found = branch === undefined ? DEEPLAB[path] : { conv: `0.convs.${branch}.0`, norm: `0.convs.${branch}.1` };
+  return found ? { conv: `${head}.${found.conv}`, norm: found.norm && `${head}.${found.norm}` } : null;
 }
 
 /** torchvision's DeepLabv3 head behind its parallel convolutions. */
 const DEEPLAB: Readonly<Record<string, Modules>> = {
-  image_pooling: { conv: 'classifier.0.convs.4.1', norm: 'classifier.0.convs.4.2' },
-  concat_projection: { conv: 'classifier.0.project.0', norm: 'classifier.0.project.1' },
-  conv: { conv: 'classifier.1', norm: 'classifier.2' },
-  output: { conv: 'classifier.4', norm: null },
+  image_pooling: { conv: '0.convs.4.1', norm: '0.convs.4.2' },
+  concat_projection: { conv: '0.project.0', norm: '0.project.1' },
+  conv: { conv: '1', norm: '2' },
+  output: { conv: '4', norm: null },
 };

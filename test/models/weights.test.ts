@@ -59,9 +59,14 @@ describe('the weights of a file', () => {
     expect(await title(new Map([['a', { dtype: 'F32', shape: [1], data: new Float32Array(1) }]]))).toBeNull();
   });
 
-  it('find a place for every tensor but classifiers and counters', async () => {
+  it.each([
+    ['', ''],
+    [', behind DataParallel', 'module.'],
+  ])('find a place for every tensor but classifiers and counters%s', async (_, prefix) => {
     const network = torchNetwork();
-    const file = await fileOf(deeplabV3State(UNITS, { width: WIDTH, filters: 8, outputs: 5 }));
+    const state = deeplabV3State(UNITS, { width: WIDTH, filters: 8, outputs: 5 });
+    const file = await fileOf(new Map([...state].map(([name, tensor]) => [`${prefix}${name}`, tensor])));
+    expect(recogniseWeights(file)).toBe("torchvision's ResNet-14 with its DeepLabv3 head");
     const { found, report } = matchWeights(network, file, { head: true });
     expect([...found.keys()]).toEqual(network.parameters);
     expect(new Set([...found.values()].map(({ name }) => name)).size).toBe(network.parameters.length);
