@@ -43,7 +43,12 @@ export async function foldBatchNorm(runtime: Runtime, network: Network): Promise
       group[Symbol.dispose]();
     },
   };
-  await result.fold();
+  try {
+    await result.fold();
+  } catch (error) {
+    result[Symbol.dispose]();
+    throw error;
+  }
   return result;
 }
 
