@@ -2,14 +2,12 @@
 import type { RandomAccessFile } from '../platform/files.js';
 import { openNpz, openNumpy } from './numpy.js';
 import { openSafetensors } from './safetensors.js';
+import { isTable } from './sstable.js';
 import { CheckpointFormatError, type TensorFile } from './tensor_file.js';
 import { openTensorFlow } from './tensorflow.js';
 import { openTorchZip, pickleOf } from './torch.js';
 import { isLegacyTorch, openLegacyTorch } from './torch_legacy.js';
 import { openZip } from './zip.js';
-
-/** The last bytes of a table of LevelDB, in which TensorFlow stores checkpoints and their indices. */
-const TABLE_MAGIC = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
 
 /**
  * Opens a checkpoint: safetensors, PyTorch's (zip, and the older format), TensorFlow's (V1 files; V2 by their `.index`),
@@ -23,8 +21,7 @@ export async function openTensorFile(file: RandomAccessFile): Promise<TensorFile
   if (begins('PK\x03\x04') || begins('PK\x05\x06')) return openArchive(file);
   if (begins('\x93NUMPY')) return openNumpy(file);
   if (await isLegacyTorch(file)) return openLegacyTorch(file);
-  const tail = await file.read(Math.max(file.size - TABLE_MAGIC.length, 0), Math.min(TABLE_MAGIC.length, file.size));
-  if (TABLE_MAGIC.every((byte, i) => tail[i] === byte)) return openTensorFlow(file);
+  if (await isTable(file)) return openTensorFlow(file);
   // Behind the header's length, less than 4 GiB, stands a JSON object.
   if (begins('\0\0\0\0', 4) && begins('{', 8)) return openSafetensors(file);
   throw new CheckpointFormatError(file.name, { offset: 0 }, `is no checkpoint that is known: ${tried(file, begins)}`);
@@ -45,7 +42,8 @@ async function openArchive(file: RandomAccessFile): Promise<TensorFile> {
 
 function tried(file: RandomAccessFile, begins: (text: string, at?: number) => boolean): string {
   if (file.size === 0) return 'it is empty';
-  if (/\.data-\d+-of-\d+$/.test(file.name)) return 'this is a part of a TensorFlow checkpoint; name its .index file';
+  if (/\.(data-\d+-of-\d+|meta)$/.test(file.name))
+    return 'this is a part of a TensorFlow checkpoint; name its .index file';
   if (begins('ustar', 257))
     return 'this is a tar archive; unpack it, or if PyTorch before 0.1.9 wrote it, load and save it there';
   if (begins('\x80')) return 'this is a pickle, but not one that torch.save wrote';

@@ -59,7 +59,8 @@ export class Table {
    * @throws CheckpointFormatError where they are damaged, or the file is no table
    */
   static async open(file: RandomAccessFile): Promise<Table> {
-    if (!(await isTable(file))) throw new CheckpointFormatError(file.name, {}, notATable(file));
+    if (!(await isTable(file)))
+      throw new CheckpointFormatError(file.name, {}, 'is no TensorFlow checkpoint: it does not end as a table does');
     const place = { file: file.name, offset: file.size - FOOTER_BYTES };
     const footer = await file.read(place.offset, FOOTER_BYTES);
     const handle = decoding(place, 'the footer', () => {
@@ -111,15 +112,6 @@ export class Table {
     if (this.#last?.handle !== handle) this.#last = { handle, entries: readBlock(this.file, handle) };
     return this.#last.entries;
   }
-}
-
-function notATable({ name }: RandomAccessFile): string {
-  const hint = /\.data-\d{5}-of-\d{5}$/.test(name)
-    ? '; it has the data of a checkpoint whose .index file is to be opened'
-    : /\.meta$/.test(name)
-      ? '; it has the graph of a checkpoint whose .index file is to be opened'
-      : '';
-  return `is no TensorFlow checkpoint: it does not end as a table does${hint}`;
 }
 
 /** @param end of the blocks */

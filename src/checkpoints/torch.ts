@@ -7,11 +7,15 @@ import type { RandomAccessFile } from '../platform/files.js';
 import { unpickle } from './pickle.js';
 import { PickleError } from './pickle_bytes.js';
 import { CheckpointFormatError, type TensorFile } from './tensor_file.js';
-import { isLegacyTorch, openLegacyTorch } from './torch_legacy.js';
 import { TORCH_GLOBALS, type TorchStorage, torchStorage } from './torch_objects.js';
 import { namedTensors } from './torch_state.js';
 import { torchTensors, withFormatErrors } from './torch_tensors.js';
-import { openZip, type ZipEntry } from './zip.js';
+import type { ZipEntry } from './zip.js';
+
+/** The entry of a zip archive that makes it one of PyTorch's. */
+export function pickleOf(entries: ReadonlyMap<string, ZipEntry>): ZipEntry | undefined {
+  return [...entries.values()].find(({ name }) => /^([^/]+\/)?data\.pkl$/.test(name));
+}
 
 /**
  * Opens a checkpoint of PyTorch, whose tensors are then read one by one.
@@ -19,17 +23,9 @@ import { openZip, type ZipEntry } from './zip.js';
  * Tensors are named by the keys that lead to them, joined by dots; what lies under `state_dict`, `model_state_dict` or
  * `model` is named without that. A tensor that was saved alone is `tensor`.
  *
+ * @param entries of the archive that the file is
  * @throws CheckpointFormatError where it is damaged, or names anything that is no part of a state dict
  */
-export async function openTorch(file: RandomAccessFile): Promise<TensorFile> {
-  return (await isLegacyTorch(file)) ? openLegacyTorch(file) : openTorchZip(file, await openZip(file));
-}
-
-/** The entry of a zip archive that makes it one of PyTorch's. */
-export function pickleOf(entries: ReadonlyMap<string, ZipEntry>): ZipEntry | undefined {
-  return [...entries.values()].find(({ name }) => /^([^/]+\/)?data\.pkl$/.test(name));
-}
-
 export async function openTorchZip(
   file: RandomAccessFile,
   entries: ReadonlyMap<string, ZipEntry>,

@@ -34,7 +34,7 @@ export async function isLegacyTorch(file: RandomAccessFile): Promise<boolean> {
   return MAGIC_BYTES.every((byte, i) => head[start + i] === byte);
 }
 
-/** @throws CheckpointFormatError as `openTorch` */
+/** Opens such a file; tensors are named, and errors thrown, as by `openTorchZip`. */
 export async function openLegacyTorch(file: RandomAccessFile): Promise<TensorFile> {
   const { state, keys, storages, end } = await readPickles(file);
   const positions = new Map<string, number>();
