@@ -3,7 +3,6 @@ export * from './autograd/accumulator.js';
 export * from './autograd/grad.js';
 export * from './autograd/sgd.js';
 export * from './checkpoints/host_tensors.js';
-export { openNumpy } from './checkpoints/numpy.js';
 export { serializeNpy } from './checkpoints/numpy_header.js';
 export { openTensorFile } from './checkpoints/open.js';
 export * from './checkpoints/safetensors.js';
@@ -17,7 +16,6 @@ export {
   type TensorEntry,
   type TensorFile,
 } from './checkpoints/tensor_file.js';
-export { openTorch } from './checkpoints/torch.js';
 export * from './data/augment.js';
 export * from './data/builtin_descriptions.js';
 export * from './data/check.js';
@@ -52,6 +50,13 @@ export * from './models/pspnet.js';
 export * from './models/resnet.js';
 export * from './models/skip_head.js';
 export * from './models/statistics.js';
+export {
+  type RestoreOptions,
+  type RestoreReport,
+  recogniseWeights,
+  restoreWeights,
+  WeightsError,
+} from './models/weights.js';
 export {
   blobFile,
   FileError,
