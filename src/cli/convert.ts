@@ -2,7 +2,6 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { streamSafetensors } from '../checkpoints/safetensors_writer.js';
-import type { TensorEntry } from '../checkpoints/tensor_file.js';
 import { writeFileStreamed } from '../platform/files.node.js';
 import { openCheckpoint } from './checkpoint_file.js';
 import { UsageError } from './errors.js';
@@ -31,17 +30,14 @@ async function convert(from: string, to: string): Promise<void> {
   if (resolve(from) === resolve(to)) throw new UsageError(`${to} is the file to be read; name another`);
   await using file = await openCheckpoint(from);
   const entries = [...file.entries.values()];
-  const numeric = entries.filter((entry): entry is TensorEntry & { dtype: NonNullable<TensorEntry['dtype']> } => {
-    return entry.dtype !== null;
-  });
-  if (numeric.length === 0) throw new UsageError(`${from} (${file.format}) has no tensors of numbers`);
-  const heads = numeric.map(({ name, dtype, shape }) => [name, { dtype, shape }] as const);
+  const heads = entries.flatMap(({ name, dtype, shape }) => (dtype ? [[name, { dtype, shape }] as const] : []));
+  if (heads.length === 0) throw new UsageError(`${from} (${file.format}) has no tensors of numbers`);
   const metadata = { ...file.metadata, converted_from: file.format };
   await writeFileStreamed(
     to,
     streamSafetensors(heads, (name) => file.read(name), metadata),
   );
   const left = entries.filter(({ dtype }) => dtype === null).map(({ name, storedAs }) => `\n  ${name} (${storedAs})`);
-  console.log(`${numeric.length} tensors written to ${to}`);
+  console.log(`${heads.length} tensors written to ${to}`);
   if (left.length > 0) console.log(`left out, because they are no numbers:${left.join('')}`);
 }

@@ -23,7 +23,11 @@ const RATES = [6, 12, 18] as const;
  * joined in this order (torchvision's; TensorFlow's DeepLab has the mean first) and projected by a 1x1 convolution.
  * Names are those of TensorFlow's DeepLab. There is no dropout.
  */
-export function buildAspp(scope: Scope, backbone: Backbone, { filters, separable = true, rates = RATES }: AsppSpec): Built {
+export function buildAspp(
+  scope: Scope,
+  backbone: Backbone,
+  { filters, separable = true, rates = RATES }: AsppSpec,
+): Built {
   const { channels } = featuresOf(backbone);
   const pointwise = (name: string, from: number) => convUnit(scope.child(name), from, { channels: filters, kernel: 1 });
   const atrous = (name: string, dilation: number) =>

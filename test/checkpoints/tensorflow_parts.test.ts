@@ -55,7 +55,18 @@ describe('slices', () => {
   });
 
   it('must lie inside, and add up', () => {
-    expect(boxesOf([[full, { start: 2, length: 3 }]], [1, 3].with(1, 5).with(0, 0))).toHaveLength(1);
+    expect(
+      boxesOf(
+        [
+          [full, ...part([0, 2])],
+          [full, ...part([2, 3])],
+        ],
+        [4, 5],
+      ),
+    ).toEqual([
+      { starts: [0, 0], lengths: [4, 2] },
+      { starts: [0, 2], lengths: [4, 3] },
+    ]);
     expect(() => boxesOf([part([0, 2])], [2, 2])).toThrow('slice 0 has 1 axes, the tensor 2');
     expect(() => boxesOf([part([0, 2]), part([2, 3])], [4])).toThrow('slice 1 is [3] from [2] of [4]');
     expect(() => boxesOf([part([-1, 4])], [4])).toThrow('slice 0 is [4] from [-1] of [4]');
