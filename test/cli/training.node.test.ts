@@ -18,14 +18,8 @@ import { decodeIdPng, decodePng } from '../../src/data/png.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { readEvents } from '../support/event_reader.js';
 import { testGpu } from '../support/gpu.js';
+import { PLAIN_KERNELS } from '../support/plain_kernels.js';
 import { SIDE, SQUARE_CLASSES, writeSquares } from '../support/squares.js';
-
-/** The naive kernels compile in a fraction of the time, and these images are tiny. */
-const NAIVE = [
-  ...['conv2d', 'conv2dInputGrad', 'conv2dFilterGrad', 'moments', 'normSums', 'matmul', 'reduce', 'segmentSum'],
-  ...['assignClusters', 'ncaTerms', 'ncaTermsGrad'],
-];
-const KERNELS = Object.fromEntries(NAIVE.map((op) => [op, 'naive']));
 
 let folder: string;
 let session: Session;
@@ -37,7 +31,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'segsort-training-'));
   await writeSquares(join(folder, 'data'));
   const gpu = await testGpu();
-  session = { gpu, runtime: new Runtime(gpu, { kernels: KERNELS }) };
+  session = { gpu, runtime: new Runtime(gpu, { kernels: PLAIN_KERNELS }) };
 });
 afterAll(async () => {
   session.runtime[Symbol.dispose]();

@@ -14,17 +14,24 @@ let gpu: Gpu;
 /** Shared by the runs in Node, which compile the same kernels; parameters and all else are each run's own. */
 let runtime: Runtime;
 let expected: Record<string, string>;
+const losses: number[] = [];
 
 beforeAll(async () => {
   // SwiftShader also where there is a GPU: that is what Chrome computes with.
   gpu = await openGpu({ adapter: 'cpu', notice: () => {} });
   runtime = new Runtime(gpu);
-  expected = await twentySteps(runtime);
+  expected = await twentySteps(runtime, undefined, losses);
 }, TIMEOUT);
 
 it('covers weights, statistics, momenta and banks', () => {
   for (const part of [/weights$/, /moving_mean$/, /\/Momentum$/, /^segsort\/bank_1\/prototypes$/])
     expect(Object.keys(expected).some((name) => part.test(name))).toBe(true);
+});
+
+it('lowers the loss, with the kernels that this adapter is given', () => {
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  expect(losses).toHaveLength(20);
+  expect(mean(losses.slice(-4))).toBeLessThan(0.7 * mean(losses.slice(0, 4)));
 });
 
 it('trains to the same bits twice in Node', { timeout: TIMEOUT }, async () => {

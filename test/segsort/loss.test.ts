@@ -1,5 +1,5 @@
 /** The losses as a whole: values against a plain computation, gradients against float64 finite differences. */
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/grad.js';
 import { ncaLoss, segsortLoss, segsortUnsupervisedLoss } from '../../src/segsort/loss.js';
 import { checkCapacity } from '../../src/segsort/ops/segments.js';
@@ -78,12 +78,16 @@ function inFloat64(body: (...args: Tensor[]) => Record<string, Tensor>, args: Nd
   return Object.fromEntries(Object.keys(trace.structure).map((key, i) => [key, values[i]!]));
 }
 
+let shared: Runtime | undefined;
+afterAll(() => shared?.[Symbol.dispose]());
+
 async function onGpu(
   body: (...args: Tensor[]) => Record<string, Tensor>,
   args: NdArray[],
 ): Promise<Record<string, { shape: readonly number[]; data: ArrayLike<number> }>> {
-  const runtime = new Runtime(await testGpu());
-  const compiled = runtime.compile(body);
+  // Products are tested by themselves; their other kernels take long to compile.
+  shared ??= new Runtime(await testGpu(), { kernels: { matmul: 'naive' } });
+  const compiled = shared.compile(body);
   const results = await compiled.run(...args.map(({ shape, data, dtype }) => hostTensor(shape, data, dtype)));
   const values = await Promise.all(Object.entries(results).map(async ([key, result]) => [key, await result.read()]));
   compiled[Symbol.dispose]();

@@ -7,6 +7,7 @@ import type { Objective } from '../../src/segsort/objectives/objective.js';
 import { Trainer, type TrainerOptions, type TrainingBatch } from '../../src/segsort/trainer.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { testGpu } from './gpu.js';
+import { PLAIN_KERNELS } from './plain_kernels.js';
 import { sceneBatch } from './scenes.js';
 
 const BATCH_NORM = { decay: 0.9, epsilon: 1e-3 };
@@ -48,26 +49,11 @@ export const TINY_OPTIONS: TrainerOptions = {
   seed: 7,
 };
 
-/** The plain kernels, which software adapters compile in a fraction of the time. */
-const NAIVE = [
-  'conv2d',
-  'conv2dInputGrad',
-  'conv2dFilterGrad',
-  'moments',
-  'normSums',
-  'matmul',
-  'reduce',
-  'segmentSum',
-  'assignClusters',
-  'ncaTerms',
-  'ncaTermsGrad',
-];
-
 let runtime: Runtime | undefined;
 
 /** One runtime for all tests of a file. */
 export async function tinyRuntime(): Promise<Runtime> {
-  runtime ??= new Runtime(await testGpu(), { kernels: Object.fromEntries(NAIVE.map((op) => [op, 'naive'])) });
+  runtime ??= new Runtime(await testGpu(), { kernels: PLAIN_KERNELS });
   return runtime;
 }
 

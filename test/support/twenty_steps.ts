@@ -35,12 +35,20 @@ const OBJECTIVE = segsortObjective({
 
 /**
  * SHA-256 of every tensor of the checkpoint after twenty steps: weights, running statistics, momenta and banks.
- * With `resumeAt` the run is thrown away after so many steps and goes on from its checkpoint in a new trainer.
+ * With `resumeAt` the run is thrown away after so many steps and goes on from its checkpoint in a new trainer. The loss of
+ * every step is added to `losses`.
  */
-export async function twentySteps(runtime: Runtime, resumeAt?: number): Promise<Record<string, string>> {
+export async function twentySteps(
+  runtime: Runtime,
+  resumeAt?: number,
+  losses: number[] = [],
+): Promise<Record<string, string>> {
   const open = () => new Trainer(runtime, buildNetwork({ backbone: 'digits', outputs: 16 }), OBJECTIVE, OPTIONS);
   const train = async (trainer: Trainer, from: number, to: number) => {
-    for (let step = from; step < to; step++) await trainer.step(sceneBatch(step, { batch: 4, size: 32 }), step);
+    for (let step = from; step < to; step++) {
+      const submitted = await trainer.step(sceneBatch(step, { batch: 4, size: 32 }), step);
+      losses.push((await submitted.read()).loss);
+    }
     return await trainer.checkpoint(to);
   };
   let checkpoint: Uint8Array<ArrayBuffer> | null = null;
