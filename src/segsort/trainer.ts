@@ -1,6 +1,7 @@
 /** Training: one compiled step from packed images to updated weights, whatever the objective. Knows no files. */
 import { polyRate, Sgd, type SgdGroup } from '../autograd/sgd.js';
-import { restoreCheckpoint, serializeCheckpoint } from '../models/checkpoint.js';
+import { parseSafetensors } from '../checkpoints/safetensors.js';
+import { CheckpointError, restoreCheckpoint, serializeCheckpoint } from '../models/checkpoint.js';
 import type { Network } from '../models/network.js';
 import { allocateParameters, type Parameter, type Part } from '../models/parameter.js';
 import type { StepTime } from '../tensor/replay.js';
@@ -177,26 +178,31 @@ export class Trainer implements Disposable {
 
   /**
    * Restores a checkpoint and returns the number of steps done.
-   * @throws CheckpointError if it does not fit the network, or was made with another seed or objective
+   *
+   * @throws CheckpointError if it does not fit the network, or was made with another seed or objective; then nothing was
+   *   restored
    */
   restore(bytes: Uint8Array<ArrayBuffer>, file: string): number {
-    const metadata = restoreCheckpoint(this.runtime, bytes, file, this.residents, { unexpected: 'error' });
+    const done = this.#stepOf(parseSafetensors(bytes, file).metadata, file);
+    restoreCheckpoint(this.runtime, bytes, file, this.residents, { unexpected: 'error' });
     this.#step.reset();
-    return this.#stepOf(metadata, file);
+    return done;
   }
 
   #stepOf(metadata: Readonly<Record<string, string>>, file: string): number {
     const step = Number(metadata.step);
     if (metadata.step === undefined || !Number.isInteger(step) || step < 0)
-      throw new Error(`${file} does not say how many steps were done: it is not a checkpoint of a training run`);
+      throw new CheckpointError(
+        `${file} does not say how many steps were done: it is not a checkpoint of a training run`,
+      );
     if (metadata.seed !== String(this.options.seed))
-      throw new Error(
+      throw new CheckpointError(
         `${file} was made with seed ${metadata.seed}, this run has ${this.options.seed}: it would see other batches`,
       );
     // Checkpoints did not always say.
     const { objective = this.objective.name } = metadata;
     if (objective !== this.objective.name)
-      throw new Error(
+      throw new CheckpointError(
         `${file} was trained for the objective ${objective}, this run has ${this.objective.name}: start from its weights instead of resuming it`,
       );
     return step;
