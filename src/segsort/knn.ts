@@ -86,7 +86,9 @@ export class KnnIndex implements Disposable {
 
   private constructor(runtime: Runtime, source: RowSource, options: KnnOptions) {
     const { rows, channels } = source;
-    const { k, memory = Number.POSITIVE_INFINITY } = options;
+    const { k, batch, memory = Number.POSITIVE_INFINITY } = options;
+    if (batch !== undefined && !(Number.isInteger(batch) && batch >= 1))
+      throw new Error(`KnnIndex: batch must be a positive integer, got ${batch}`);
     if (!(Number.isInteger(k) && k >= 1 && k <= Math.min(rows, MAX_K)))
       throw new Error(`KnnIndex: k must be an integer from 1 to ${MAX_K} and at most the ${rows} rows, got ${k}`);
     this.rows = rows;
@@ -116,9 +118,7 @@ export class KnnIndex implements Disposable {
     }
     this.#parts = parts;
     const most = Math.max(1, Math.floor(MAXIMA_BYTES / BYTES_PER_ELEMENT / Math.ceil(count / GROUP)));
-    this.batch = options.batch ?? Math.min(1024, most);
-    if (!(Number.isInteger(this.batch) && this.batch >= 1))
-      throw new Error(`KnnIndex: batch must be a positive integer, got ${this.batch}`);
+    this.batch = batch ?? Math.min(1024, most);
   }
 
   /**
@@ -129,7 +129,12 @@ export class KnnIndex implements Disposable {
    */
   static async open(runtime: Runtime, source: RowSource, options: KnnOptions): Promise<KnnIndex> {
     const index = new KnnIndex(runtime, source, options);
-    if (!index.streamed) for (const part of index.#parts) index.#write(part, await index.#read(part));
+    try {
+      if (!index.streamed) for (const part of index.#parts) index.#write(part, await index.#read(part));
+    } catch (error) {
+      index[Symbol.dispose]();
+      throw error;
+    }
     return index;
   }
 
@@ -169,7 +174,7 @@ export class KnnIndex implements Disposable {
       const size = Math.min(batch, Math.max(8, 2 ** Math.ceil(Math.log2(own))));
       const data = new Float32Array(size * padded(channels));
       data.set(withPadding(queries.subarray(first * channels, (first + own) * channels), channels));
-      const found = await this.#searchBatch(hostTensorOf(data, size));
+      const found = await this.#searchBatch(hostTensor([size, padded(channels)], data));
       rows.set(found.rows.data.subarray(0, own * k), first * k);
       similarities.set(found.similarities.data.subarray(0, own * k), first * k);
     }
@@ -259,8 +264,4 @@ function withPadding(rows: Float32Array, channels: number): Float32Array<ArrayBu
   for (let row = 0; row * channels < rows.length; row++)
     wide.set(rows.subarray(row * channels, (row + 1) * channels), row * width);
   return wide;
-}
-
-function hostTensorOf(data: Float32Array<ArrayBuffer>, rows: number): HostTensor {
-  return { shape: [rows, data.length / rows], dtype: 'f32', data };
 }
