@@ -57,7 +57,7 @@ export function inlineDecoder(): Decoder {
 
 interface PoolWorker {
   readonly handle: WorkerHandle;
-  readonly waiting: Map<number, { resolve(result: any): void; reject(error: Error): void }>;
+  readonly waiting: Map<number, { resolve(result: PackedImage | Inspection): void; reject(error: Error): void }>;
 }
 
 /** Decodes on `count` workers; each sample goes to the one with the least to do. */
@@ -93,10 +93,12 @@ export async function workerDecoder(count: number, start: StartWorker = startDec
     handle.keepAlive(false);
     workers.push({ handle, waiting });
   };
-  try {
-    await Promise.all(Array.from({ length: count }, add));
-  } catch (error) {
-    const failure = new DataError(null, `decoding workers cannot be started: ${messageOf(error)}`, { cause: error });
+  // All are waited for, so that none that starts later is left behind.
+  const started = await Promise.allSettled(Array.from({ length: count }, add));
+  const refused = started.find((each) => each.status === 'rejected');
+  if (refused) {
+    const { reason } = refused;
+    const failure = new DataError(null, `decoding workers cannot be started: ${messageOf(reason)}`, { cause: reason });
     await stop(failure);
     throw failure;
   }
@@ -112,7 +114,7 @@ export async function workerDecoder(count: number, start: StartWorker = startDec
         instances: files.instances && ownFile(files.instances),
         regions: files.regions && ownFile(files.regions),
       };
-      waiting.set(id, { resolve, reject });
+      waiting.set(id, { resolve: (result) => resolve(result as R), reject });
       handle.keepAlive(true);
       const request: DecodeRequest = { id, files: { ...files, ...own }, rules };
       handle.post(

@@ -112,7 +112,8 @@ describe('a loader with worker threads', () => {
 
   it('ends its threads when disposed of, and what it was doing with an error', async () => {
     const before = threads();
-    const loader = await bundled.Loader.open(dataset(), options);
+    // Without a cache, from which a whole batch might come.
+    const loader = await bundled.Loader.open(dataset(), { ...options, cacheBytes: 0, prefetch: 0 });
     await loader.batch(0);
     expect(threads()).toBe(before + 2);
     const batch = loader.batch(20);
@@ -166,6 +167,19 @@ describe('a decoding thread that dies', () => {
     );
     await expect(decoder.decode(files())).rejects.toThrow('a decoding worker failed: out of memory');
     await expect(decoder.decode(files())).rejects.toThrow(DataError);
+  });
+
+  it('that never started leaves none of the others behind', async () => {
+    const left: string[] = [];
+    let calls = 0;
+    const refused = workerDecoder(3, async () => {
+      if (calls++ === 0) throw new Error('no threads left');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      left.push('started');
+      return { post() {}, keepAlive() {}, terminate: async () => void left.pop() };
+    });
+    await expect(refused).rejects.toThrow('decoding workers cannot be started: no threads left');
+    expect([calls, left]).toEqual([3, []]);
   });
 
   it('is noticed also where it ends without an error', async () => {
