@@ -49,6 +49,7 @@ export async function cityscapesLists(root: string, options: CityscapesOptions =
     }
     const entries: NewEntry[] = [];
     for (const city of (await readdir(join(root, 'leftImg8bit', split))).sort()) {
+      if (!(await isFolder(join(root, 'leftImg8bit', split, city)))) continue; // what a file manager leaves behind
       const images = await openShelf(root, `leftImg8bit/${split}/${city}`, ['_leftImg8bit.png']);
       const maps = async (kind: string): Promise<Shelf | null> => {
         if (labels === null) return null;

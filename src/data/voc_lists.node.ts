@@ -80,7 +80,7 @@ export async function vocLists(root: string, { instances = false }: VocOptions =
   return { description: withLists(VOC2012, lists), lists, missing, notes };
 }
 
-/** The names with masks: in the order of SBD's own lists, where those are there, then the rest by name. */
+/** The names with masks: those of SBD's own list `train`, where it is there, those of its `val`, then the rest; each by name. */
 async function sbdOrder(root: string, names: readonly string[]): Promise<string[]> {
   const there = new Set(names);
   const ordered = new Set<string>();

@@ -120,6 +120,7 @@ describe('Cityscapes', () => {
       'gtFine/test/berlin/berlin_0_0_gtFine_labelIds.png',
       'leftImg8bit/train_extra/bayreuth/b_0_leftImg8bit.png',
       'gtCoarse/train_extra/bayreuth/b_0_gtCoarse_labelIds.png',
+      'leftImg8bit/train/.DS_Store',
     ),
   );
 
