@@ -15,7 +15,8 @@ export function grad(loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
   const graph = currentGraph();
   if (sizeOf(loss.shape) !== 1) throw new Error(`grad: the loss must be a scalar, got ${showShape(loss.shape)}`);
   const targets = wrt.map((value) => graph.use(value));
-  const needed = dependents(graph.nodes, targets, loss.node.id);
+  const roots = new Set(targets);
+  const needed = dependents(graph.nodes, roots, loss.node.id);
 
   const grads = new Map<Tensor, Tensor>([[loss, broadcastTo(scalar(1), loss.shape)]]);
   for (let id = loss.node.id; id >= 0; id--) {
@@ -29,7 +30,7 @@ export function grad(loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
     );
     for (const [i, gradient] of inputGrads.entries()) {
       const tensor = node.inputs[i]!;
-      if (!gradient || tensor.dtype !== 'f32' || !(needed.has(tensor.node) || targets.includes(tensor))) continue;
+      if (!gradient || tensor.dtype !== 'f32' || !(needed.has(tensor.node) || roots.has(tensor))) continue;
       if (!sameShape(gradient.shape, tensor.shape))
         throw new Error(
           `grad: ${node.op.name} gave ${showShape(gradient.shape)} for its input ${i} of shape ${showShape(tensor.shape)}`,
@@ -41,9 +42,8 @@ export function grad(loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
   return targets.map((target) => grads.get(target) ?? zerosLike(target));
 }
 
-/** Nodes up to `last` that depend on one of the targets. */
-function dependents(nodes: readonly Node[], targets: readonly Tensor[], last: number): Set<Node> {
-  const roots = new Set(targets);
+/** Nodes up to `last` that depend on one of the roots. */
+function dependents(nodes: readonly Node[], roots: ReadonlySet<Tensor>, last: number): Set<Node> {
   const found = new Set<Node>();
   for (let id = 0; id <= last; id++) {
     const node = nodes[id]!;

@@ -14,7 +14,7 @@ export interface SgdGroup {
 }
 
 /** What TensorFlow calls the accumulator of `name`. */
-export const momentumName = (name: string): string => `${name}/Momentum`;
+const momentumName = (name: string): string => `${name}/Momentum`;
 
 /**
  * TensorFlow's MomentumOptimizer, which the reference uses: `v = momentum * v + g`, `w = w - rate * v`. (PyTorch's SGD is
@@ -80,7 +80,7 @@ export class Sgd implements Disposable {
   }
 }
 
-/** The "poly" schedule: `base * (1 - step / steps) ^ power`. */
+/** The "poly" schedule: `base * (1 - step / steps) ^ power`, and 0 from `steps` on. */
 export function polyRate(base: number, step: number, steps: number, power: number): number {
-  return base * (1 - step / steps) ** power;
+  return base * Math.max(0, 1 - step / steps) ** power;
 }

@@ -197,7 +197,8 @@ export function datasetOptions({ classes, ignore, instances, labels, regions }: 
 
 /** 256 colours for classes as they are predicted; those past the last class are VOC's for ignored pixels. */
 export function paletteOf({ classes }: DataDescription): [number, number, number][] {
-  return Array.from({ length: 256 }, (_, index) => [...(classes[index]?.colour ?? vocPalette()[IGNORE_LABEL]!)]);
+  const ignored = vocPalette()[IGNORE_LABEL]!;
+  return Array.from({ length: 256 }, (_, index) => [...(classes[index]?.colour ?? ignored)]);
 }
 
 /**

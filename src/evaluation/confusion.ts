@@ -57,7 +57,7 @@ export class ConfusionMatrix {
     if (label === this.ignore) return;
     if (!(label >= 0 && label < this.classes))
       throw new Error(`ConfusionMatrix: pixel ${index} has the label ${label}, with ${this.classes} classes`);
-    if (answer >= this.classes)
+    if (!(answer < this.classes))
       throw new Error(`ConfusionMatrix: pixel ${index} was given the label ${answer}, with ${this.classes} classes`);
     this.counts[label * (this.classes + 1) + (answer < 0 ? this.classes : answer)]! += 1;
   }

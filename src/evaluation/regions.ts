@@ -117,6 +117,10 @@ export class RegionConsistency {
 
   /** Adds what another has seen, of other images. */
   merge(other: RegionConsistency): void {
+    if (other.ignore !== this.ignore)
+      throw new Error(
+        `RegionConsistency: cannot merge scores that ignore ${other.ignore} into some that ignore ${this.ignore}`,
+      );
     for (const name of Object.keys(this.#sums) as (keyof ReturnType<typeof sums>)[])
       this.#sums[name] += other.#sums[name];
   }
