@@ -48,13 +48,14 @@ interface ListsOptions {
   readonly name: string;
 }
 
-const GENERATORS = {
-  voc2012: (root: string, options: ListsOptions) => vocLists(root, options),
-  cityscapes: (root: string, options: ListsOptions) => cityscapesLists(root, options),
-  camvid: (root: string, _: ListsOptions) => camvidLists(root),
-  bsds500: (root: string, _: ListsOptions) => bsdsLists(root),
-  folders: pairFolders,
-} as const satisfies Record<string, (root: string, options: ListsOptions) => Promise<GeneratedLists>>;
+const GENERATORS = new Map<string, (root: string, options: ListsOptions) => Promise<GeneratedLists>>([
+  ['voc2012', vocLists],
+  ['cityscapes', cityscapesLists],
+  ['camvid', camvidLists],
+  ['bsds500', bsdsLists],
+  ['folders', pairFolders],
+]);
+const KINDS = [...GENERATORS.keys()].join(', ');
 
 /** A list of a folder of images and a folder of labels of the same names. */
 async function pairFolders(root: string, { images, labels, name }: ListsOptions): Promise<GeneratedLists> {
@@ -72,7 +73,7 @@ async function pairFolders(root: string, { images, labels, name }: ListsOptions)
 function listsCommand(): Command {
   return new Command('lists')
     .description('write the lists of a data set, and the dataset.json that describes it')
-    .argument('<kind>', `what it is: ${Object.keys(GENERATORS).join(', ')}`)
+    .argument('<kind>', `what it is: ${KINDS}`)
     .argument('<folder>', 'folder of the data set')
     .option('--out <folder>', 'folder for the lists (default: that of the data set)')
     .option('--force', 'write over lists that are there and differ')
@@ -84,8 +85,8 @@ function listsCommand(): Command {
     .addOption(new Option('--name <list>', 'name of the list, without .txt (folders)').default('train'))
     .helpOption('-h, --help', 'print this help')
     .action(async (kind: string, folder: string, options: ListsOptions) => {
-      const generate = Object.entries(GENERATORS).find(([name]) => name === kind)?.[1];
-      if (!generate) throw new UsageError(`${kind} is none of ${Object.keys(GENERATORS).join(', ')}`);
+      const generate = GENERATORS.get(kind);
+      if (!generate) throw new UsageError(`${kind} is none of ${KINDS}`);
       if (!(await exists(folder))) throw new UsageError(`there is no folder ${folder}`);
       const generated = await generate(resolve(folder), options);
       refuseMissing(generated.missing, options.skipMissing ?? false);
