@@ -121,13 +121,16 @@ describe('the weights of a file', () => {
   });
 
   it('of a depthwise convolution keep the order of their channels', async () => {
-    const state = mobileNetV2State();
-    const naming = namingOf(await fileOf(state))!;
-    expect(naming.find('block2/unit_1/depthwise/depthwise_weights')).toEqual({
-      name: 'features.2.conv.1.0.weight',
-      layout: 'depthwise-oihw',
-      inputScale: null,
-    });
+    const name = 'features.2.conv.1.0.weight';
+    const shape = [96, 1, 3, 3];
+    const file = await fileOf(mobileNetV2State().set(name, { dtype: 'F32', shape, data: counting(shape) }));
+    const path = 'block2/unit_1/depthwise/depthwise_weights';
+    const source = namingOf(file)!.find(path)!;
+    expect(source).toEqual({ name, layout: 'depthwise-oihw', inputScale: null });
+    const { parameters } = buildNetwork({ backbone: 'mobilenet-v2', outputs: 3 });
+    const read = await readWeights(file, parameters.find((one) => one.name === `mobilenet_v2/${path}`)!, source);
+    expect(read.shape).toEqual([3, 3, 96, 1]);
+    expect([...read.data]).toEqual(Array.from({ length: 9 * 96 }, (_, i) => (i % 96) * 9 + Math.floor(i / 96)));
   });
 
   it('with the shapes of the other variant are refused', async () => {
