@@ -19,15 +19,25 @@ export {
 export * from './data/augment.js';
 export * from './data/builtin_descriptions.js';
 export * from './data/check.js';
-export * from './data/codecs.js';
+export {
+  decodeIds,
+  decodeImage,
+  decodeLabels,
+  encodeGreyPng,
+  encodeIdPng,
+  encodePalettePng,
+  encodePng,
+  imageSize,
+} from './data/codecs.js';
 export * from './data/dataset.js';
 export * from './data/description.js';
 export { DataError } from './data/errors.js';
-export * from './data/inspect.js';
-export * from './data/label_reading.js';
+export * from './data/image.js';
+export type { Finding } from './data/inspect.js';
+export { type InstanceEncoding, type LabelReading, PLAIN_LABELS } from './data/label_reading.js';
 export * from './data/lists.js';
-export * from './data/loader.js';
-export * from './data/region_rule.js';
+export { type Batch, Loader, type LoaderOptions } from './data/loader.js';
+export { parseRegionRule, type RegionRule } from './data/region_rule.js';
 export { BoundaryF, type BoundaryFOptions, type BoundaryFResult } from './evaluation/boundary_f.js';
 export { ConfusionMatrix, type SegmentationScore } from './evaluation/confusion.js';
 export type { LabelMap } from './evaluation/label_map.js';

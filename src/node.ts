@@ -2,6 +2,6 @@
 export * from './data/cityscapes_lists.node.js';
 export * from './data/digits.node.js';
 export * from './data/folder_lists.node.js';
-export * from './data/list_folder.node.js';
+export { type GeneratedLists, type NewEntry, type WriteOptions, writeLists } from './data/list_folder.node.js';
 export * from './data/voc_lists.node.js';
 export * from './platform/files.node.js';
