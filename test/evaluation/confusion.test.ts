@@ -98,6 +98,7 @@ describe('ConfusionMatrix', () => {
     expect(() => matrix.add([0, 7], [0, 0])).toThrow('pixel 1 has the label 7, with 3 classes');
     expect(() => matrix.add([0], [3])).toThrow('pixel 0 was given the label 3');
     expect(() => matrix.add([0, 1], [0])).toThrow('2 true labels and 1 predictions');
+    expect(() => matrix.add([0], [Number.NaN])).toThrow('given the label NaN');
     expect(() => matrix.merge(new ConfusionMatrix(4))).toThrow('4 classes');
   });
 });

@@ -65,6 +65,7 @@ describe('RegionConsistency', () => {
     expect(score.piecesPerSegment).toBeCloseTo(pieces / segmentCount, 12);
     expect(score.largestPieceShare).toBeCloseTo(largest / segmented, 12);
     one.merge(other);
+    expect(() => one.merge(new RegionConsistency(0))).toThrow('cannot merge scores that ignore 0');
     for (const [name, value] of Object.entries(score))
       expect(one.score()[name as keyof typeof score]).toBeCloseTo(value, 12);
   });

@@ -1,5 +1,5 @@
 /** Exact nearest neighbours against a plain loop over all rows. */
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { KnnIndex, type KnnOptions, type KnnResult, type RowSource, rowsOf } from '../../src/segsort/knn.js';
 import { Random } from '../../src/tensor/random.js';
 import { Runtime } from '../../src/tensor/runtime.js';
@@ -149,9 +149,14 @@ describe('KnnIndex', () => {
     await expect(open({ k: 1, memory: 1000 })).rejects.toThrow(
       "1000 bytes don't hold two parts of 64 rows of 4 channels",
     );
+    const resident = vi.spyOn(on, 'resident');
     await expect(open({ k: 1 }, { ...source, read: () => new Float32Array(3) })).rejects.toThrow(
       'gave 3 numbers for 80 rows',
     );
+    // The table that was made for it is gone again.
+    const [made] = resident.mock.results;
+    expect(() => made!.value.buffer).toThrow('has no memory');
+    resident.mockRestore();
     expect(() => rowsOf(new Float32Array(7), 4)).toThrow('7 numbers are no rows of 4 channels');
     using index = await open({ k: 1 });
     expect(() => index.search(new Float32Array(6))).toThrow('6 numbers are no queries of 4 channels');

@@ -1,4 +1,4 @@
-/** What the trainer refuses. That it lowers the loss: see objectives.test.ts, and determinism.node.test.ts for a whole network. */
+/** The trainer's schedule, and what it refuses. That it lowers the loss: see objectives.test.ts, and determinism.node.test.ts for a whole network. */
 import { describe, expect, it } from 'vitest';
 import { buildNetwork } from '../../src/models/network.js';
 import { segsortObjective } from '../../src/segsort/objectives/segsort.js';
@@ -18,6 +18,14 @@ describe('the trainer', () => {
     expect(() => new Trainer(runtime, network, objective(), { ...TINY_OPTIONS, crop: [50, 48] })).toThrow(
       'both sides must be multiples of 8',
     );
+  });
+
+  it('lets the rate rise, then fall as the schedule says, and stay at 0 past its end', async () => {
+    using trainer = await tinyTrainer(objective(), 8, { learningRate: 0.5, steps: 100, warmup: 3, power: 0.9 });
+    const expected = [0.25 * 0.5, 0.5 * 0.5 * 0.99 ** 0.9, 0.75 * 0.5 * 0.98 ** 0.9, 0.5 * 0.97 ** 0.9];
+    for (const [step, rate] of expected.entries()) expect(trainer.learningRate(step)).toBeCloseTo(rate, 12);
+    expect(trainer.learningRate(99)).toBeCloseTo(0.5 * 0.01 ** 0.9, 12);
+    expect([100, 120].map((step) => trainer.learningRate(step))).toEqual([0, 0]);
   });
 
   it('says when all pixels are ignored', async () => {
