@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { glob } from 'tinyglobby';
-import { DESCRIPTIONS, type DescriptionName } from '../data/builtin_descriptions.js';
+import { DESCRIPTIONS, isDescriptionName } from '../data/builtin_descriptions.js';
 import { cityscapesLists } from '../data/cityscapes_lists.node.js';
 import { decodeLabels, encodeGreyPng } from '../data/codecs.js';
 import { type DataDescription, encodeLabels, formatDescription } from '../data/description.js';
@@ -113,24 +113,22 @@ function refuseMissing(missing: readonly string[], skip: boolean): void {
   console.log(`left out for want of files: ${missing.length} (${shown})`);
 }
 
-export const descriptionNames = Object.keys(DESCRIPTIONS) as [DescriptionName, ...DescriptionName[]];
-
-export const isDescriptionName = (name: string): name is DescriptionName => Object.hasOwn(DESCRIPTIONS, name);
+const KNOWN = Object.keys(DESCRIPTIONS).join(', ');
 
 /** A description by the name of a data set, or from a folder. */
-export async function describedBy(nameOrFolder: string): Promise<DataDescription> {
+async function describedBy(nameOrFolder: string): Promise<DataDescription> {
   if (isDescriptionName(nameOrFolder)) return DESCRIPTIONS[nameOrFolder];
   const description = (await exists(nameOrFolder)) ? await findDescription(nameOrFolder) : null;
   if (description) return description;
   throw new UsageError(
-    `${nameOrFolder} is neither a data set known by name (${descriptionNames.join(', ')}) nor a folder with a dataset.json`,
+    `${nameOrFolder} is neither a data set known by name (${KNOWN}) nor a folder with a dataset.json`,
   );
 }
 
 function describeCommand(): Command {
   return new Command('describe')
     .description('print the description of a data set, as a dataset.json')
-    .argument('<name or folder>', `${descriptionNames.join(', ')}, or a folder that has a dataset.json`)
+    .argument('<name or folder>', `${KNOWN}, or a folder that has a dataset.json`)
     .helpOption('-h, --help', 'print this help')
     .action(async (what: string) => {
       process.stdout.write(formatDescription(await describedBy(what)));
@@ -141,7 +139,7 @@ function encodeCommand(): Command {
   return new Command('encode')
     .description('write predicted classes as the label values of the data set, as benchmarks want them')
     .argument('<folder>', 'folder with predictions: PNGs of class numbers')
-    .requiredOption('--as <name or folder>', `the data set: ${descriptionNames.join(', ')}, or a folder`)
+    .requiredOption('--as <name or folder>', `the data set: ${KNOWN}, or a folder`)
     .requiredOption('--out <folder>', 'folder for the encoded PNGs, under the same names')
     .helpOption('-h, --help', 'print this help')
     .action(async (folder: string, { as, out }: { as: string; out: string }) => {

@@ -1,15 +1,9 @@
 /** Data sets on disk, as the command is told of them: a folder, lists in it, and the names of the classes. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { DESCRIPTIONS, VOC2012 } from '../data/builtin_descriptions.js';
+import { DESCRIPTIONS, isDescriptionName, VOC2012 } from '../data/builtin_descriptions.js';
 import { Dataset, type DatasetOptions } from '../data/dataset.js';
-import {
-  classNames,
-  type DataDescription,
-  DESCRIPTION_FILE,
-  datasetOptions,
-  openDescription,
-} from '../data/description.js';
+import { classNames, type DataDescription, datasetOptions, openDescription } from '../data/description.js';
 import { folderFiles } from '../platform/files.node.js';
 import { UsageError } from './errors.js';
 import { exists, readJson } from './run_folder.js';
@@ -67,11 +61,7 @@ export async function findClasses(root: string, given: string | undefined): Prom
     if (count === VOC2012.classes.length) return classNames(VOC2012);
     return Array.from({ length: count }, (_, index) => (index === 0 ? 'background' : `class ${index}`));
   }
-  const known = Object.entries(DESCRIPTIONS).find(([name]) => name === given)?.[1];
-  if (known) return classNames(known);
-  if (given !== undefined) return readClasses(given);
-  const file = resolve(root, 'classes.json');
-  if (!(await exists(resolve(root, DESCRIPTION_FILE)))) return (await exists(file)) ? readClasses(file) : null;
+  if (given !== undefined) return isDescriptionName(given) ? classNames(DESCRIPTIONS[given]) : readClasses(given);
   const description = await findDescription(root);
   return description && description.classes.length > 0 ? classNames(description) : null;
 }
@@ -86,6 +76,6 @@ async function readClasses(file: string): Promise<string[]> {
   const contents = await readJson(file);
   const names = Array.isArray(contents) ? contents : (contents as { classes?: unknown } | null)?.classes;
   if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
-    throw new UsageError(`${file}: must be a list of class names, or have one under "classes"`);
+    throw new UsageError(`--classes: ${file} must be a list of class names, or have one under "classes"`);
   return names;
 }

@@ -117,3 +117,5 @@ export const DESCRIPTIONS = {
 } as const satisfies Record<string, DataDescription>;
 
 export type DescriptionName = keyof typeof DESCRIPTIONS;
+
+export const isDescriptionName = (name: string): name is DescriptionName => Object.hasOwn(DESCRIPTIONS, name);
