@@ -34,12 +34,13 @@ export async function configure(
   if (!options.preset && !file)
     throw new UsageError(`name what to start from: --preset (${Object.keys(PRESETS).join(', ')}) or --config`);
   const given = (file?.contents as PartialConfig | undefined)?.data;
-  const root = options.data ? resolve(options.data) : given?.root;
+  const rootOfFile = typeof given?.root === 'string' ? resolve(given.root) : undefined;
+  const root = options.data ? resolve(options.data) : rootOfFile;
   if (!root) throw new UsageError('--data names the folder of the data set');
-  // What the file says holds for its own folder.
-  const known = options.data && resolve(given?.root ?? '') !== root ? undefined : given;
+  // What the file says of a folder holds for that one alone.
+  const known = rootOfFile === undefined || rootOfFile === root ? given : undefined;
   const preset = options.preset ?? null;
-  const presetData = preset ? PRESETS[preset].config.data : undefined;
+  const presetData = presetNamed(preset ?? (file?.contents as { preset?: unknown } | null)?.preset)?.data;
 
   const train = options.list
     ? await namedList(root, options.list)
@@ -58,6 +59,10 @@ export async function configure(
     );
   return { ...resolved, config: await withPathsFound(resolved.config, notice) };
 }
+
+/** The settings of a preset; nothing where there is none of this name, which `resolveConfig` refuses. */
+const presetNamed = (name: unknown): PartialConfig | undefined =>
+  Object.entries(PRESETS).find(([each]) => each === name)?.[1].config;
 
 async function readConfig(file: string): Promise<unknown> {
   return readJson(file).catch((error: NodeJS.ErrnoException) => {

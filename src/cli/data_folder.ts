@@ -33,6 +33,12 @@ export async function openList(
   throw new UsageError(`there is no ${role} ${list}: neither ${candidates.join(' nor ')} exists`);
 }
 
+/** @throws UsageError where no image of the list has labels; `use` says what they are needed for */
+export function requireLabels({ list }: Dataset, use: string): void {
+  if (list.entries.every(({ label }) => label === null))
+    throw new UsageError(`${list.file} has no labels${use}; its lines would be \`image label.png\``);
+}
+
 /**
  * The list of a data folder for some purpose, such as `train`, `train+` or `val`: the one that its description names, or that
  * has the usual name; null where there is none.

@@ -6,8 +6,8 @@ import { type DigitSceneFolder, writeDigitScenes } from '../data/digits.node.js'
 import { type PartialConfig, type ResolvedConfig, resolveConfig } from './config.js';
 import { openList } from './data_folder.js';
 import { EXIT } from './errors.js';
-import { evaluateRun, wholeNumber } from './evaluate.js';
-import { addCommonFlags, addConfigFlags, type CommonOptions, configFromFlags } from './options.js';
+import { evaluateRun } from './evaluate.js';
+import { type AdapterOptions, addAdapterFlag, addConfigFlags, configFromFlags, wholeNumber } from './options.js';
 import { formatDuration, Progress } from './progress.js';
 import { extractPrototypes, savePrototypes } from './prototypes.js';
 import { scoreTable } from './report.js';
@@ -18,7 +18,7 @@ import { type Session, withGpu } from './session.js';
 import { describeOutcome } from './train.js';
 import { trainRun } from './training_run.js';
 
-interface DemoOptions extends CommonOptions {
+interface DemoOptions extends AdapterOptions {
   readonly hard?: boolean;
   readonly out?: string;
   readonly scenes: string;
@@ -51,7 +51,7 @@ export function demoCommand(): Command {
       'run.workers',
     ].includes(`${section}.${setting}`),
   );
-  return addCommonFlags(command)
+  return addAdapterFlag(command)
     .addHelpText('after', HELP)
     .action(async (options: DemoOptions) => {
       process.exitCode = await demo(options, configFromFlags(command));

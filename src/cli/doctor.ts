@@ -1,31 +1,24 @@
 /** `segsort doctor`: which adapter was found, what it can do, and what to install where there is none. */
-import { Command, Option } from 'commander';
-import { type AdapterChoice, type GpuFacts, GpuUnavailableError, openGpu } from '../platform/gpu.js';
+import { Command } from 'commander';
+import { type GpuFacts, GpuUnavailableError, openGpu } from '../platform/gpu.js';
 import { adviceFor, BROWSER_ADVICE, describeAttempts, describeGpu, type VariantReport } from '../platform/report.js';
 import { selfTest } from '../platform/selftest.js';
 import { systemFacts } from '../platform/system.node.js';
+import { type AdapterOptions, addAdapterFlag } from './options.js';
 
-interface DoctorOptions {
-  readonly adapter?: AdapterChoice;
+interface DoctorOptions extends AdapterOptions {
   readonly json?: boolean;
 }
 
 /** @param variants lists the kernel variants of every op, and which of them the adapter's facts select */
 export function doctorCommand(variants: (facts: GpuFacts) => readonly VariantReport[]): Command {
-  return new Command('doctor')
+  const command = new Command('doctor')
     .description('say which adapter, driver, features and limits were found, and what to install where none was')
-    .addOption(
-      new Option('--adapter <choice>', 'which adapter to look for (default: SEGSORT_ADAPTER, else auto)').choices([
-        'auto',
-        'gpu',
-        'cpu',
-      ]),
-    )
-    .option('--json', 'print the facts as JSON')
-    .action(async (options: DoctorOptions) => {
-      const healthy = await doctor(options, variants, (text) => console.log(text));
-      if (!healthy) process.exitCode = 1;
-    });
+    .option('--json', 'print the facts as JSON');
+  return addAdapterFlag(command).action(async (options: DoctorOptions) => {
+    const healthy = await doctor(options, variants, (text) => console.log(text));
+    if (!healthy) process.exitCode = 1;
+  });
 }
 
 /** Prints the report. True where an adapter was found and computes correctly. */

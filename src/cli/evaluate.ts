@@ -1,27 +1,27 @@
 /** `segsort evaluate`: scores a run on held-out images. */
 import { basename } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { Dataset } from '../data/dataset.js';
 import type { ObjectOptions } from '../segsort/panoptic.js';
 import type { PrototypeTable } from '../segsort/prototype_table.js';
-import { openList } from './data_folder.js';
+import { openList, requireLabels } from './data_folder.js';
 import { descriptionOf } from './description.js';
 import { UsageError } from './errors.js';
 import { addObjectFlags, type ObjectFlags, objectsOf } from './objects.js';
-import { addCommonFlags, type CommonOptions } from './options.js';
-import { addPrototypesFlag, addRetrievalFlags, firstOf, openRun, prototypesToSearch } from './prototypes.js';
+import { type AdapterOptions, addAdapterFlag, wholeNumber } from './options.js';
+import { addPrototypesFlag, addRetrievalFlags, openRun, prototypesToSearch } from './prototypes.js';
 import { confusionCsv, type EvaluationReport, evaluationReport, furtherTables, scoreTable } from './report.js';
 import { TrainingSegments } from './retrieved.js';
 import type { RunFolder } from './run_folder.js';
 import { type Scores, scoreDataset } from './scoring.js';
-import { openSegmenter, type Weights, WITHOUT_REGIONS, type Work, weightsOf } from './segmentation.js';
+import { firstOf, openSegmenter, type Weights, WITHOUT_REGIONS, type Work, weightsOf } from './segmentation.js';
 import { withGpu } from './session.js';
 import { SheetBuilder, spread } from './sheet.js';
 import { prototypeList } from './stages.js';
 import { percent } from './table.js';
 import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
-interface EvaluateOptions extends CommonOptions, ViewFlags, ObjectFlags {
+interface EvaluateOptions extends AdapterOptions, ViewFlags, ObjectFlags {
   readonly list?: string;
   readonly limit?: number;
   readonly prototypes?: string;
@@ -55,20 +55,12 @@ export function evaluateCommand(): Command {
   addObjectFlags(command, 'also panoptic quality; the list needs a column of instance maps');
   addViewFlags(command);
   addRetrievalFlags(command, ['neighbours', 'stride', 'batch']);
-  return addCommonFlags(command)
+  return addAdapterFlag(command)
     .addHelpText('after', HELP)
     .action(async (folder: string, options: EvaluateOptions) => {
       await evaluate(await openRun(folder, command), options);
     });
 }
-
-/** Parses an integer of at least `least`. */
-export const wholeNumber = (least: number) => (text: string) => {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least)
-    throw new InvalidArgumentError(`It must be an integer of at least ${least}.`);
-  return value;
-};
 
 async function evaluate(run: RunFolder, options: EvaluateOptions): Promise<void> {
   const { data } = run.config;
@@ -78,6 +70,7 @@ async function evaluate(run: RunFolder, options: EvaluateOptions): Promise<void>
   const table = searched?.table ?? null;
   const weights = await weightsOf(run);
   const heldOut = firstOf(await openList(data.root, list, 'list', WITHOUT_REGIONS), options.limit ?? null);
+  requireLabels(heldOut, ' to score by');
   const views = viewsOf(options);
   const panoptic = await objectsOf(options, run.config, table);
   if (panoptic && !heldOut.hasIds)
@@ -132,6 +125,11 @@ export async function evaluateRun(
 ): Promise<{ report: EvaluationReport; scores: Scores; files: string[] }> {
   const { weights, table, heldOut, list, sheet, boundaries = false, panoptic = null } = request;
   const { data, retrieval } = work.config;
+  // Whether its images are at hand is found out before the work.
+  const source =
+    sheet &&
+    table &&
+    (await openList(data.root, request.prototypeList ?? prototypeList(run.config), 'training list', WITHOUT_REGIONS));
   using segmenter = await openSegmenter(work, weights, [heldOut]);
   if (table) segmenter.usePrototypes(table);
   const builder = sheet && new SheetBuilder(await descriptionOf(work.config), spread(heldOut.length, sheet.rows));
@@ -152,10 +150,7 @@ export async function evaluateRun(
     await run.write('confusion.csv', confusionCsv(report)),
   ];
   if (builder && sheet) {
-    const source =
-      table &&
-      (await openList(data.root, request.prototypeList ?? prototypeList(run.config), 'training list', WITHOUT_REGIONS));
-    const training = source && new TrainingSegments(table, source, data.classes);
+    const training = source && table && new TrainingSegments(table, source, data.classes);
     const subtitle = `mean IoU ${percent(report.meanIou)}% on ${scores.images} images of ${list}${sheet.note ?? ''}`;
     files.push(await run.write('contact-sheet.png', await builder.finish(training, sheet.title, subtitle)));
   }

@@ -3,23 +3,26 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { encodePng, IGNORE_LABEL } from '../data/codecs.js';
+import type { Dataset } from '../data/dataset.js';
 import { classNames, type DataDescription, paletteOf } from '../data/description.js';
 import { writeFileAtomic } from '../platform/files.node.js';
+import type { PrototypeTable } from '../segsort/prototype_table.js';
 import { explanationSheet } from '../viz/explanation_sheet.js';
 import { maskOf } from '../viz/maps.js';
 import { openList } from './data_folder.js';
 import { descriptionOf } from './description.js';
 import { EXIT } from './errors.js';
-import { wholeNumber } from './evaluate.js';
 import { explainSegments, type SegmentExplanation } from './explanation.js';
 import { type BadImage, describeBadImages, imagesOf, outputNames, readableImages } from './inputs.js';
-import { addCommonFlags, type CommonOptions } from './options.js';
+import { type AdapterOptions, addAdapterFlag, wholeNumber } from './options.js';
 import { Outlines } from './outlines.js';
 import { addPrototypesFlag, addRetrievalFlags, openPrototypes, openRun, requireRetrieval } from './prototypes.js';
 import { TrainingSegments } from './retrieved.js';
 import type { RunFolder } from './run_folder.js';
 import {
   enlarge,
+  entriesOf,
+  imageOf,
   openSegmenter,
   type Segmented,
   segmentAll,
@@ -28,10 +31,10 @@ import {
   weightsOf,
 } from './segmentation.js';
 import { withGpu } from './session.js';
-import { embeddingMap, imageOf } from './sheet.js';
+import { embeddingMap } from './sheet.js';
 import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
-interface ExplainOptions extends CommonOptions, ViewFlags {
+interface ExplainOptions extends AdapterOptions, ViewFlags {
   readonly list?: string;
   readonly prototypes?: string;
   readonly out?: string;
@@ -59,7 +62,7 @@ export function explainCommand(): Command {
   addPrototypesFlag(command);
   addViewFlags(command, 'windows');
   addRetrievalFlags(command, ['neighbours', 'stride', 'batch']);
-  return addCommonFlags(command)
+  return addAdapterFlag(command)
     .addHelpText('after', HELP)
     .action(async (folder: string, images: string[], options: ExplainOptions) => {
       process.exitCode = await explain(await openRun(folder, command), images, options);
@@ -81,25 +84,24 @@ async function explain(run: RunFolder, paths: readonly string[], options: Explai
       const names = outputNames(readable, out, ['.png', '.json']);
       using segmenter = await openSegmenter(work, weights, [readable]);
       segmenter.usePrototypes(table);
-      const source = await openList(run.config.data.root, list, 'list', WITHOUT_REGIONS);
+      const source = options.json ? null : await imagesBehind(table, run, list);
       // Another canvas would change what a network with pooling over all of it makes of an image.
-      using trainingSegmenter = options.json ? null : await openSegmenter(work, weights, [source]);
-      const outlines = trainingSegmenter && new Outlines(trainingSegmenter, source, table);
+      using trainingSegmenter = source && (await openSegmenter(work, weights, [source]));
+      const outlines = source && trainingSegmenter && new Outlines(trainingSegmenter, source, table);
       const { classes } = run.config.data;
-      const training =
-        outlines && new TrainingSegments(table, source, classes, (row, index) => outlines.of(row, index));
+      const shown = new TrainingSegments(table, source, classes, (row, index) => outlines?.of(row, index) ?? null);
       const visit = async (segmented: Segmented) => {
         const segments = explainSegments(segmented, segmenter.options.stride, table, classes);
         const { height, width, found } = segmented;
         const json = `${JSON.stringify({ image: found.name, height, width, segments }, null, 2)}\n`;
-        if (!training) return void process.stdout.write(json);
+        if (options.json) return void process.stdout.write(json);
         const base = join(out, names[segmented.index]!);
         await mkdir(dirname(base), { recursive: true });
         await writeFileAtomic(`${base}.json`, json);
         await writeFileAtomic(
           `${base}.png`,
           await drawExplanation(segmented, segments, {
-            training,
+            training: shown,
             description,
             nearest: options.nearest,
             stride: segmenter.options.stride,
@@ -114,6 +116,15 @@ async function explain(run: RunFolder, paths: readonly string[], options: Explai
   if (bad.length === 0) return 0;
   console.error(describeBadImages(bad, all.length));
   return EXIT.failure;
+}
+
+/** The images that prototypes were taken from; null where the prototypes don't say. */
+async function imagesBehind(table: PrototypeTable, run: RunFolder, list: string): Promise<Dataset | null> {
+  const images = new Set(table.images);
+  if (images.size === 0) return null;
+  const all = await openList(run.config.data.root, list, 'list', WITHOUT_REGIONS);
+  const indices = all.names.flatMap((name, index) => (images.has(name) ? [index] : []));
+  return indices.length > 0 ? entriesOf(all, indices) : null;
 }
 
 export interface DrawingOptions {

@@ -97,22 +97,23 @@ export function describeBadImages(bad: readonly BadImage[], of: number): string 
 }
 
 /**
- * Names for the results of images, without ending: the image's own, with its ending where another differs in that alone.
+ * Names for the results of images, without ending: the image's own, with its ending where a file of another
+ * would have the same name.
  *
  * @throws UsageError where a result would overwrite an image
  */
 export function outputNames(dataset: Dataset, out: string, suffixes: readonly string[]): string[] {
+  const files = (name: string) => suffixes.map((suffix) => `${name}${suffix}`);
   const stems = dataset.names.map(withoutEnding);
   const counts = new Map<string, number>();
-  for (const stem of stems) counts.set(stem, (counts.get(stem) ?? 0) + 1);
-  const names = stems.map((stem, index) => (counts.get(stem)! > 1 ? dataset.names[index]! : stem));
+  for (const file of stems.flatMap(files)) counts.set(file, (counts.get(file) ?? 0) + 1);
+  const names = stems.map((stem, index) =>
+    files(stem).some((file) => counts.get(file)! > 1) ? dataset.names[index]! : stem,
+  );
   const images = new Set(dataset.names.map((name) => resolve(dataset.source.root, name)));
-  for (const name of names)
-    for (const suffix of suffixes)
-      if (images.has(resolve(out, `${name}${suffix}`)))
-        throw new UsageError(
-          `${resolve(out, `${name}${suffix}`)} is an image to be read; name another folder with --out`,
-        );
+  for (const file of names.flatMap(files))
+    if (images.has(resolve(out, file)))
+      throw new UsageError(`${resolve(out, file)} is an image to be read; name another folder with --out`);
   return names;
 }
 

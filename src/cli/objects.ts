@@ -52,7 +52,7 @@ const numberFrom = (least: number, most: number) => (text: string) => {
  */
 export async function objectsOf(
   { panoptic = false, objects, objectSimilarity, leastObject }: ObjectFlags,
-  config: Pick<RunConfig, 'data'>,
+  config: Pick<RunConfig, 'data' | 'retrieval'>,
   table: PrototypeTable | null,
 ): Promise<ObjectOptions | null> {
   if (!panoptic) return null;
@@ -69,7 +69,8 @@ export async function objectsOf(
     things,
     objects,
     similarity: objectSimilarity,
-    leastPixels: leastObject,
+    // The flag counts pixels of the image, `panopticOf` those of the segmentation.
+    leastPixels: leastObject / config.retrieval.stride ** 2,
     ...(table ? { table } : {}),
   };
 }

@@ -1,12 +1,12 @@
 /** Flags made from the fields of the configuration, and those that several commands share. */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { AdapterChoice } from '../platform/gpu.js';
 import type { PartialConfig } from './config.js';
 import { flaggedFields } from './config.js';
 import type { PlacedField } from './config_fields.js';
 
-export interface CommonOptions {
-  readonly adapter?: 'auto' | 'gpu' | 'cpu';
-  readonly verbose?: boolean;
+export interface AdapterOptions {
+  readonly adapter?: AdapterChoice;
 }
 
 /** Adds the flags of the fields that `include` chooses, under the fields' headings. */
@@ -37,13 +37,17 @@ export function configFromFlags(command: Command): PartialConfig {
 
 const optionOf = (field: PlacedField) => new Option(field.flag!, field.help);
 
-export function addCommonFlags(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--adapter <which>', 'auto prefers a GPU, gpu insists on one, cpu on a software adapter')
-        .choices(['auto', 'gpu', 'cpu'])
-        .helpGroup('General:'),
-    )
-    .addOption(new Option('--verbose', 'print the stack of an error').helpGroup('General:'))
-    .helpOption('-h, --help', 'print this help');
+/** Parses an integer of at least `least`. */
+export const wholeNumber = (least: number) => (text: string) => {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least)
+    throw new InvalidArgumentError(`It must be an integer of at least ${least}.`);
+  return value;
+};
+
+/** Adds the flag that all commands have which compute on an adapter. */
+export function addAdapterFlag(command: Command): Command {
+  const help =
+    'auto prefers a GPU, gpu insists on one, cpu on a software adapter (default: SEGSORT_ADAPTER, else auto)';
+  return command.addOption(new Option('--adapter <which>', help).choices(['auto', 'gpu', 'cpu']).helpGroup('General:'));
 }

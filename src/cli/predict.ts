@@ -13,16 +13,15 @@ import { descriptionOf } from './description.js';
 import { EXIT } from './errors.js';
 import { type BadImage, describeBadImages, imagesOf, outputNames, readableImages } from './inputs.js';
 import { addObjectFlags, type ObjectFlags, objectsOf } from './objects.js';
-import { addCommonFlags, type CommonOptions } from './options.js';
+import { type AdapterOptions, addAdapterFlag } from './options.js';
 import { type PanopticEntry, panopticImage, panopticIndex } from './panoptic_files.js';
 import { addPrototypesFlag, addRetrievalFlags, openRun, prototypesToSearch } from './prototypes.js';
 import type { RunFolder } from './run_folder.js';
-import { openSegmenter, segmentAll, type Weights, type Work, weightsOf } from './segmentation.js';
+import { imageOf, openSegmenter, segmentAll, type Weights, type Work, weightsOf } from './segmentation.js';
 import { withGpu } from './session.js';
-import { imageOf } from './sheet.js';
 import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
-interface PredictOptions extends CommonOptions, ViewFlags, ObjectFlags {
+interface PredictOptions extends AdapterOptions, ViewFlags, ObjectFlags {
   readonly list?: string;
   readonly prototypes?: string;
   readonly out?: string;
@@ -56,7 +55,7 @@ export function predictCommand(): Command {
   addObjectFlags(command, 'also write objects: NAME-panoptic.png and panoptic.json, in the format of COCO');
   addViewFlags(command);
   addRetrievalFlags(command, ['neighbours', 'stride', 'batch']);
-  return addCommonFlags(command)
+  return addAdapterFlag(command)
     .addHelpText('after', HELP)
     .action(async (folder: string, images: string[], options: PredictOptions) => {
       process.exitCode = await predict(await openRun(folder, command), images, options);
@@ -100,7 +99,9 @@ export interface PredictionRequest {
 /** Segments the images of a data set and writes the PNG files. Returns those that could not be read. */
 export async function predictImages(work: Work, request: PredictionRequest): Promise<BadImage[]> {
   const { weights, table, dataset, out, grey = false, colour = false, overlay = false, panoptic = null } = request;
-  const names = outputNames(dataset, out, ['.png', '-colour.png', '-overlay.png', '-panoptic.png']);
+  const further = { colour, overlay, panoptic: panoptic !== null };
+  const suffixes = Object.entries(further).flatMap(([name, wanted]) => (wanted ? [`-${name}.png`] : []));
+  const names = outputNames(dataset, out, ['.png', ...suffixes]);
   const description = await descriptionOf(work.config);
   const palette = paletteOf(description);
   const entries: PanopticEntry[] = [];

@@ -1,5 +1,5 @@
 /** The `segsort` command, put together from its sub-commands. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { demoCommand } from './demo.js';
@@ -30,7 +30,6 @@ export function buildProgram(): Command {
   const program = new Command('segsort')
     .description('Segmentation by sorting segments (SegSort), trained and run on WebGPU')
     .version(VERSION, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .addHelpText('after', HELP);
   for (const command of [
@@ -46,17 +45,23 @@ export function buildProgram(): Command {
     doctorCommand(variantsFor),
   ])
     program.addCommand(command);
-  reportErrors(program, 'segsort');
+  finish(program, 'segsort');
   return program;
 }
 
-/** Has a command and those below it throw where they are called wrongly, after one message in our style. */
-function reportErrors(command: Command, call: string): void {
+/**
+ * Gives a command and those below it what all have: `--help` and `--verbose`; and has them throw where they are called
+ * wrongly, after one message in our style.
+ */
+function finish(command: Command, call: string): void {
+  if (command.commands.length === 0)
+    command.addOption(new Option('--verbose', 'print the stack of an error').helpGroup('General:'));
   command
+    .helpOption('-h, --help', 'print this help')
     .exitOverride()
     .showHelpAfterError(`(${call} --help lists the options)`)
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'segsort: ')) });
-  for (const below of command.commands) reportErrors(below, `${call} ${below.name()}`);
+  for (const below of command.commands) finish(below, `${call} ${below.name()}`);
 }
 
 /** Runs the command and returns its exit code. Errors are printed, not thrown. */

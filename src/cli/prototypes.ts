@@ -4,14 +4,14 @@ import { serializeNpy } from '../checkpoints/numpy_header.js';
 import type { Dataset } from '../data/dataset.js';
 import { PrototypeTable } from '../segsort/prototype_table.js';
 import { resolveConfig } from './config.js';
-import { openList } from './data_folder.js';
+import { openList, requireLabels } from './data_folder.js';
 import { UsageError } from './errors.js';
-import { addCommonFlags, addConfigFlags, type CommonOptions, configFromFlags } from './options.js';
+import { type AdapterOptions, addAdapterFlag, addConfigFlags, configFromFlags } from './options.js';
 import { readPrototypes, type SearchedPrototypes } from './prototype_files.js';
 import { RunFolder } from './run_folder.js';
 import {
-  entriesOf,
   extractTable,
+  firstOf,
   openSegmenter,
   retrieves,
   type Weights,
@@ -23,7 +23,7 @@ import { withGpu } from './session.js';
 import { prototypeList } from './stages.js';
 import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
-interface PrototypesOptions extends CommonOptions, ViewFlags {
+interface PrototypesOptions extends AdapterOptions, ViewFlags {
   readonly list?: string;
   readonly panoptic?: boolean;
   readonly npy?: boolean;
@@ -47,7 +47,7 @@ export function prototypesCommand(): Command {
     .addOption(new Option('--npy', 'also write prototype_features.npy and prototype_labels.npy, as SegSort did'));
   addViewFlags(command, 'windows');
   addRetrievalFlags(command, ['prototypeImages', 'stride', 'batch']);
-  return addCommonFlags(command)
+  return addAdapterFlag(command)
     .addHelpText('after', HELP)
     .action(async (folder: string, options: PrototypesOptions) => {
       const run = await openRun(folder, command);
@@ -101,21 +101,13 @@ export async function extractPrototypes(
   const { data, retrieval } = work.config;
   const all = await openList(data.root, list ?? prototypeList(work.config), 'list', WITHOUT_REGIONS);
   const dataset = firstOf(all, retrieval.prototypeImages);
+  requireLabels(dataset, ' to take prototypes by');
   if (panoptic && !dataset.hasIds)
     throw new UsageError(
       `--panoptic: ${all.list.file} has no instance maps; its lines would be \`image label.png instances.png\``,
     );
   using segmenter = await openSegmenter(work, weights, [dataset]);
   return { table: await extractTable(work, segmenter, dataset, { panoptic }), dataset };
-}
-
-/** The first so many images of a data set; all of them for null. */
-export function firstOf(dataset: Dataset, count: number | null): Dataset {
-  if (count === null || count >= dataset.length) return dataset;
-  return entriesOf(
-    dataset,
-    Array.from({ length: count }, (_, index) => index),
-  );
 }
 
 export interface SaveOptions {
@@ -147,11 +139,6 @@ export async function savePrototypes(
     );
   }
   return files;
-}
-
-/** The prototypes that `savePrototypes` wrote. */
-export async function loadPrototypes(run: RunFolder): Promise<PrototypeTable> {
-  return (await openPrototypes(run)).table;
 }
 
 /** The prototypes of a run, or those in a file. Null for a run that retrieves nothing. */

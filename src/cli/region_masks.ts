@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Dataset } from '../data/dataset.js';
-import type { PackedImage } from '../data/decode.js';
-import type { RgbImage } from '../data/image.js';
+import { unpackPixels } from '../data/decode.js';
 import { encodeIdPng } from '../data/png.js';
 import { type RegionRule, regionPath } from '../data/region_rule.js';
 import { writeFileAtomic } from '../platform/files.node.js';
@@ -50,7 +49,7 @@ export async function photoRegions(
   let done = 0;
   const work = async (maker: RegionMaker) => {
     for (let job = missing[next++]; job; job = missing[next++]) {
-      const image = rgbOf(await dataset.load(job.index));
+      const { image } = unpackPixels(await dataset.load(job.index));
       const { width, height } = image;
       const data = await maker.divide(image, regionsPerImage);
       await mkdir(dirname(job.path), { recursive: true });
@@ -64,16 +63,4 @@ export async function photoRegions(
     await Promise.all(makers.map((maker) => maker[Symbol.asyncDispose]()));
   }
   return rule;
-}
-
-/** The colours of a packed image. */
-export function rgbOf({
-  width,
-  height,
-  pixels,
-}: Omit<PackedImage, 'ids' | 'pixels'> & { readonly pixels: Uint32Array }): RgbImage {
-  const data = new Uint8Array(width * height * 3);
-  for (const [pixel, word] of pixels.entries())
-    for (let channel = 0; channel < 3; channel++) data[pixel * 3 + channel] = (word >>> (8 * channel)) & 255;
-  return { width, height, data };
 }

@@ -1,37 +1,37 @@
 /** The training segments that prototypes were made from, to be shown. */
 import type { LabelImage, RgbImage } from '../data/codecs.js';
 import type { Dataset } from '../data/dataset.js';
-import type { PackedImage } from '../data/decode.js';
+import { unpackPixels } from '../data/decode.js';
 import type { PrototypeOrigin, PrototypeTable } from '../segsort/prototype_table.js';
 import type { IdMap } from '../viz/maps.js';
 import type { ShownSegment } from '../viz/sheet_parts.js';
+import { Recent } from './recent.js';
 
 /** Decoded images kept: neighbours of one segment often come from a few. */
 const KEPT = 32;
 
 export class TrainingSegments {
   readonly #table: PrototypeTable;
-  readonly #dataset: Dataset;
   readonly #classes: readonly string[];
-  readonly #outline: (row: number, index: number) => Promise<IdMap | null>;
+  readonly #outline: (row: number, index: number) => Promise<IdMap | null> | null;
   readonly #indexOf: ReadonlyMap<string, number>;
-  readonly #images = new Map<number, Promise<{ image: RgbImage; labels: LabelImage }>>();
+  readonly #images: Recent<number, { image: RgbImage; labels: LabelImage }>;
 
   /**
-   * @param dataset the images that the prototypes were taken from
+   * @param dataset the images that the prototypes were taken from; null where none is at hand
    * @param outline the exact segment of a prototype, if it can be had; without it the pixels of its label in its box are shown
    */
   constructor(
     table: PrototypeTable,
-    dataset: Dataset,
+    dataset: Dataset | null,
     classes: readonly string[],
-    outline: (row: number, index: number) => Promise<IdMap | null> = async () => null,
+    outline: (row: number, index: number) => Promise<IdMap | null> | null = () => null,
   ) {
     this.#outline = outline;
     this.#table = table;
-    this.#dataset = dataset;
     this.#classes = classes;
-    this.#indexOf = new Map(dataset.names.map((name, index) => [name, index]));
+    this.#images = new Recent(KEPT, async (index) => unpackPixels(await dataset!.load(index)));
+    this.#indexOf = new Map((dataset?.names ?? []).map((name, index) => [name, index]));
   }
 
   /** The segment of a prototype; null where its image is not known, or not in the data set. */
@@ -39,24 +39,13 @@ export class TrainingSegments {
     const { label, origin } = this.#table.entry(row);
     const index = origin ? this.#indexOf.get(origin.image) : undefined;
     if (!origin || index === undefined) return null;
-    const { image, labels } = await this.#load(index);
+    const { image, labels } = await this.#images.get(index);
     return {
       image,
       mask: (await this.#outline(row, index)) ?? segmentOf(label, origin, labels),
       label,
       caption: `${this.#classes[label] ?? `class ${label}`}\n${similarity.toFixed(3)}`,
     };
-  }
-
-  #load(index: number): Promise<{ image: RgbImage; labels: LabelImage }> {
-    const known = this.#images.get(index);
-    const image = known ?? this.#dataset.load(index).then(unpack);
-    // The one used last is the last to go.
-    this.#images.delete(index);
-    this.#images.set(index, image);
-    const [oldest] = this.#images.keys();
-    if (this.#images.size > KEPT) this.#images.delete(oldest!);
-    return image;
   }
 }
 
@@ -68,24 +57,4 @@ function segmentOf(label: number, { box }: PrototypeOrigin, labels: LabelImage):
     for (let x = box.left; x < Math.min(width, box.right); x++)
       if (labels.data[y * width + x] === label) data[y * width + x] = 1;
   return { width, height, data };
-}
-
-/** Packed pixels taken apart. */
-export function unpack({
-  height,
-  width,
-  pixels,
-}: Pick<PackedImage, 'height' | 'width'> & { readonly pixels: Uint32Array }): {
-  image: RgbImage;
-  labels: LabelImage;
-} {
-  const data = new Uint8Array(height * width * 3);
-  const labels = new Uint8Array(height * width);
-  for (const [pixel, word] of pixels.entries()) {
-    data[pixel * 3] = word & 255;
-    data[pixel * 3 + 1] = (word >>> 8) & 255;
-    data[pixel * 3 + 2] = (word >>> 16) & 255;
-    labels[pixel] = word >>> 24;
-  }
-  return { image: { height, width, data }, labels: { height, width, data: labels } };
 }

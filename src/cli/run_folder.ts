@@ -64,11 +64,6 @@ export class RunFolder {
     return this.path('checkpoint.safetensors');
   }
 
-  /** The checkpoint with the best scores on held-out images. */
-  get best(): string {
-    return this.path('best.safetensors');
-  }
-
   get prototypes(): string {
     return this.path('prototypes.safetensors');
   }
@@ -202,17 +197,21 @@ export class RunFolder {
       return '';
     });
     const lines = text.split('\n').slice(0, -1);
-    return lines.map((line) => JSON.parse(line) as L).filter(({ step }) => step <= lastStep);
+    const parsed = lines.map((line, index) => parseJson(line, `${this.path(name)}: line ${index + 1}`) as L);
+    return parsed.filter(({ step }) => step <= lastStep);
   }
 }
 
 /** Parses a JSON file. */
 export async function readJson(file: string): Promise<unknown> {
-  const text = await readFile(file, 'utf8');
+  return parseJson(await readFile(file, 'utf8'), file);
+}
+
+function parseJson(text: string, where: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`${file}: is not JSON: ${(error as Error).message}`);
+    throw new UsageError(`${where}: is not JSON: ${(error as Error).message}`);
   }
 }
 

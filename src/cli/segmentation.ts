@@ -1,10 +1,12 @@
 /** Segmenting a data set with the network of a run: prototypes and predictions. */
 import { Dataset } from '../data/dataset.js';
+import { unpackPixels } from '../data/decode.js';
 import { DataError } from '../data/errors.js';
-import { IGNORE_LABEL, NO_ID } from '../data/image.js';
+import { IGNORE_LABEL, NO_ID, type RgbImage } from '../data/image.js';
 import { type Batch, Loader, type LoaderOptions } from '../data/loader.js';
+import type { Network } from '../models/network.js';
 import { PrototypeTable } from '../segsort/prototype_table.js';
-import { type ExtractOptions, type SegmentedImage, Segmenter } from '../segsort/segmenter.js';
+import { type ExtractOptions, type SegmentedImage, Segmenter, type SegmenterOptions } from '../segsort/segmenter.js';
 import type { ViewOptions } from '../segsort/views.js';
 import type { HostTensor } from '../tensor/types.js';
 import type { RunConfig } from './config.js';
@@ -37,30 +39,45 @@ export const WITHOUT_REGIONS = { regions: null } as const;
 export const retrieves = ({ training }: RunConfig): boolean => learnsEmbedding(training.objective);
 
 /**
- * A segmenter for images up to the largest of these data sets.
+ * A segmenter with weights of its own, for images up to the largest of these data sets.
  *
  * @throws UsageError where the network cannot see through windows of the size asked for
  */
-export async function openSegmenter(
-  { session, config, views = null }: Work,
-  weights: Weights,
+export async function openSegmenter(work: Work, weights: Weights, datasets: readonly Dataset[]): Promise<Segmenter> {
+  // Running statistics say nothing before training.
+  const parameters = { batchStatistics: weights === null, seed: work.config.training.seed };
+  const segmenter = await makeSegmenter(work, networkOf(work.config), datasets, parameters);
+  if (weights) segmenter.load(weights.bytes, weights.file);
+  return segmenter;
+}
+
+/** The same with the parameters of a network that is being trained, as they are whenever the segmenter is used. */
+export function openLiveSegmenter(
+  work: Work,
+  network: Network,
   datasets: readonly Dataset[],
+  neighbours: number,
 ): Promise<Segmenter> {
-  const { segments, retrieval, data, training } = config;
-  const built = networkOf(config);
-  const sizes = await Promise.all(datasets.map((dataset) => dataset.largestSize()));
-  const multiple = views ? 1 : built.inputMultiple;
-  const padded = (side: number) => Math.ceil(side / multiple) * multiple;
-  const canvas = [
-    padded(Math.max(...sizes.map(({ height }) => height))),
-    padded(Math.max(...sizes.map(({ width }) => width))),
-  ] as const;
-  if (views?.window?.some((side) => side % built.inputMultiple !== 0))
+  return makeSegmenter(work, network, datasets, { parameters: 'shared', neighbours });
+}
+
+async function makeSegmenter(
+  { session, config, views = null }: Work,
+  network: Network,
+  datasets: readonly Dataset[],
+  changes: Partial<SegmenterOptions>,
+): Promise<Segmenter> {
+  const { segments, retrieval, data } = config;
+  const { inputMultiple } = network;
+  if (views?.window?.some((side) => side % inputMultiple !== 0))
     throw new UsageError(
-      `--window: ${views.window.join('x')} does not fit this network, whose input sides must be multiples of ${built.inputMultiple}`,
+      `--window: ${views.window.join('x')} does not fit this network, whose input sides must be multiples of ${inputMultiple}`,
     );
-  const segmenter = new Segmenter(session.runtime, built, {
-    canvas,
+  const sizes = await Promise.all(datasets.map((dataset) => dataset.largestSize()));
+  const multiple = views ? 1 : inputMultiple;
+  const padded = (sides: readonly number[]) => Math.ceil(Math.max(...sides) / multiple) * multiple;
+  return new Segmenter(session.runtime, network, {
+    canvas: [padded(sizes.map(({ height }) => height)), padded(sizes.map(({ width }) => width))],
     cells: segments.cells,
     kmeansIterations: segments.kmeansIterations,
     neighbours: retrieval.neighbours,
@@ -70,12 +87,8 @@ export async function openSegmenter(
     mean: data.mean,
     classifier: retrieves(config) ? 'retrieval' : 'softmax',
     views,
-    // Running statistics say nothing before training.
-    batchStatistics: weights === null,
-    seed: training.seed,
+    ...changes,
   });
-  if (weights) segmenter.load(weights.bytes, weights.file);
-  return segmenter;
 }
 
 /** Is told of an image that cannot be read, by its index; the others go on. */
@@ -98,15 +111,16 @@ async function forEachBatch(
   using progress = new Progress({ label: `${prefix}${label}`, total: dataset.length });
   for (let step = 0; step < loader.steps; step++) {
     const last = Math.min(dataset.length, (step + 1) * size);
-    try {
-      await body(await loader.batch(step));
-    } catch (error) {
+    const batch = await loader.batch(step).catch((error: unknown) => {
       if (!onBad || !(error instanceof DataError)) throw error;
+      return null;
+    });
+    if (batch) await body(batch);
+    else
       for (let index = step * size; index < last; index++) {
-        const batch = await batchOfOne(dataset, index, { ...options, canvas: loader.canvas }, onBad);
-        if (batch) await body(batch);
+        const one = await batchOfOne(dataset, index, { ...options, canvas: loader.canvas }, onBad!);
+        if (one) await body(one);
       }
-    }
     progress.update(last);
   }
 }
@@ -132,6 +146,15 @@ async function batchOfOne(
 export function entriesOf(dataset: Dataset, indices: readonly number[]): Dataset {
   const { file, entries } = dataset.list;
   return new Dataset(dataset.source, { file, entries: indices.map((index) => entries[index]!) }, dataset.options);
+}
+
+/** The first so many images of a data set; all of them for null. */
+export function firstOf(dataset: Dataset, count: number | null): Dataset {
+  if (count === null || count >= dataset.length) return dataset;
+  return entriesOf(
+    dataset,
+    Array.from({ length: count }, (_, index) => index),
+  );
 }
 
 /** The prototypes of labelled images. */
@@ -195,6 +218,12 @@ export function enlarge(
   return values;
 }
 
+/** The pixels of an image in a batch. */
+export function imageOf(segmented: Segmented): RgbImage {
+  const { batch, height, width } = segmented;
+  return unpackPixels({ height, width, pixels: wordsOf(batch.canvas, segmented) }).image;
+}
+
 /** Ground truth of an image in a batch, at its own size. */
 export function truthOf(segmented: Segmented): Uint8Array {
   return Uint8Array.from(wordsOf(segmented.batch.canvas, segmented), (word) => word >>> 24);
@@ -207,7 +236,7 @@ export function instancesOf(segmented: Segmented): Int32Array | null {
 }
 
 /** An image's part of the words of a batch. */
-export function wordsOf({ shape, data }: HostTensor, { place, height, width }: Segmented): Uint32Array {
+function wordsOf({ shape, data }: HostTensor, { place, height, width }: Segmented): Uint32Array<ArrayBuffer> {
   const words = new Uint32Array(height * width);
   for (let y = 0; y < height; y++) {
     const from = (place * shape[1]! + y) * shape[2]!;

@@ -7,7 +7,7 @@ import { allOps } from '../tensor/ops/index.js';
 import { Runtime } from '../tensor/runtime.js';
 import { parseKernelOverrides } from '../tensor/select.js';
 import { kernelVariants } from '../tensor/variants.js';
-import type { CommonOptions } from './options.js';
+import type { AdapterOptions } from './options.js';
 import { VERSION } from './version.js';
 
 export interface Session {
@@ -16,7 +16,7 @@ export interface Session {
 }
 
 /** Opens the adapter, runs `body`, waits for submitted work and closes. Kernel variants can be forced with `KERNEL`. */
-export async function withGpu<R>(options: CommonOptions, body: (session: Session) => Promise<R>): Promise<R> {
+export async function withGpu<R>(options: AdapterOptions, body: (session: Session) => Promise<R>): Promise<R> {
   const kernels = parseKernelOverrides(process.env.KERNEL);
   await using gpu = await openGpu({ adapter: options.adapter });
   using runtime = new Runtime(gpu, { kernels });

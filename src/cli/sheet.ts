@@ -1,13 +1,13 @@
 /** Gathers what the contact sheet of a run shows: some images of an evaluation, and the segments retrieved for them. */
 import { basename } from 'node:path';
-import { encodePng, IGNORE_LABEL, type RgbImage } from '../data/codecs.js';
+import { encodePng, IGNORE_LABEL } from '../data/codecs.js';
 import { classNames, type DataDescription, paletteOf } from '../data/description.js';
 import type { SegmentedImage } from '../segsort/segmenter.js';
 import { contactSheet, type SheetRow } from '../viz/contact_sheet.js';
 import { maskOf } from '../viz/maps.js';
 import type { ShownSegment } from '../viz/sheet_parts.js';
-import { type TrainingSegments, unpack } from './retrieved.js';
-import { type Segmented, truthOf, wordsOf } from './segmentation.js';
+import type { TrainingSegments } from './retrieved.js';
+import { imageOf, type Segmented, truthOf } from './segmentation.js';
 
 /** Retrieved segments shown for a segment. */
 const NEAREST = 5;
@@ -112,11 +112,5 @@ export function embeddingMap({ height, width }: Found, { embedding }: Segments) 
   return { height, width, channels, data };
 }
 
-/** The pixels of an image in a batch. */
-export function imageOf(segmented: Segmented): RgbImage {
-  const { batch, height, width } = segmented;
-  return unpack({ height, width, pixels: wordsOf(batch.canvas, segmented) }).image;
-}
-
 /** File name without folder and ending. */
-export const stem = (path: string): string => basename(path).replace(/\.[^.]*$/, '');
+const stem = (path: string): string => basename(path).replace(/\.[^.]*$/, '');

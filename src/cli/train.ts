@@ -1,11 +1,11 @@
 /** `segsort train`: trains a network on a folder of images and labels, or goes on with a run. */
 
 import { Command, Option } from 'commander';
-import { type PartialConfig, type ResolvedConfig, type RunConfig, resolveConfig } from './config.js';
+import { flaggedFields, type PartialConfig, type ResolvedConfig, type RunConfig, resolveConfig } from './config.js';
 import { checkWeights, configure, type StartOptions } from './configure.js';
 import { EXIT, UsageError } from './errors.js';
 import { learnsEmbedding } from './objective.js';
-import { addCommonFlags, addConfigFlags, type CommonOptions, configFromFlags } from './options.js';
+import { type AdapterOptions, addAdapterFlag, addConfigFlags, configFromFlags } from './options.js';
 import { PRESETS } from './presets.js';
 import { profileTable } from './profile.js';
 import { formatDuration } from './progress.js';
@@ -15,8 +15,9 @@ import { stagesOf, totalSteps } from './stages.js';
 import { openTrainingSet } from './training_data.js';
 import { type TrainingOutcome, trainRun } from './training_run.js';
 import { setUpTraining } from './training_setup.js';
+import { openValidation } from './validation.js';
 
-interface TrainOptions extends CommonOptions, StartOptions {
+interface TrainOptions extends AdapterOptions, StartOptions {
   readonly out?: string;
   readonly resume?: string;
   readonly debugNan?: boolean;
@@ -70,7 +71,7 @@ export function trainCommand(): Command {
     .addOption(check('--plan', 'print the plan of a step (kernels, shapes, memory) and stop'))
     .addOption(check('--profile', 'time every kernel of one step, print the slowest and stop'))
     .addOption(check('--debug-nan', 'check every value of every step, and name the first op that gives NaN; slow'));
-  return addCommonFlags(command)
+  return addAdapterFlag(command)
     .addHelpText('after', HELP)
     .action(async (options: TrainOptions) => {
       process.exitCode = await train(options, configFromFlags(command));
@@ -80,7 +81,7 @@ export function trainCommand(): Command {
 async function train(options: TrainOptions, flags: PartialConfig): Promise<number> {
   if (options.plan || options.profile) {
     const resolved = options.resume
-      ? (await RunFolder.find(options.resume)).run.resolved
+      ? (await reopen(options.resume, options, flags)).run.resolved
       : await configure(options, flags);
     await inspect(options, resolved);
     return 0;
@@ -119,21 +120,35 @@ export function describeOutcome({ folder, config }: RunFolder, { steps, complete
 async function start(options: TrainOptions, flags: PartialConfig): Promise<RunFolder> {
   const resolved = await configure(options, flags);
   // What cannot be read leaves no folder behind.
-  for (const { config } of stagesOf(resolved.config)) await openTrainingSet(config);
+  for (const { config } of stagesOf(resolved.config)) {
+    await openTrainingSet(config);
+    await openValidation(config);
+  }
   await checkWeights(resolved);
   return RunFolder.create(options.out ?? defaultRunFolder(resolved.preset ?? 'run'), resolved);
 }
+
+/** What a run is started with besides settings. */
+const FIXED = [
+  ['preset', '--preset'],
+  ['config', '--config'],
+  ['out', '--out'],
+  ['data', '--data'],
+  ['list', '--list'],
+  ['valList', '--val-list'],
+  ['classes', '--classes'],
+] as const satisfies readonly (readonly [keyof TrainOptions, string])[];
 
 /** Settings that may differ when a run goes on: the result does not depend on them. */
 const FREE_SECTION = 'run';
 
 async function reopen(path: string, options: TrainOptions, flags: PartialConfig): Promise<ResumePoint> {
   const { run, checkpoint } = await RunFolder.find(path);
-  const fixed: string[] = (['preset', 'config', 'out', 'data', 'list', 'valList', 'classes'] as const).filter(
-    (name) => options[name] !== undefined,
-  );
-  for (const [section, settings] of Object.entries(flags))
-    if (section !== FREE_SECTION) fixed.push(...Object.keys(settings).map((name) => `${section}.${name}`));
+  const fixed: string[] = FIXED.flatMap(([name, flag]) => (options[name] === undefined ? [] : [flag]));
+  for (const { path: place, flag } of flaggedFields) {
+    const [section, setting] = place as [keyof PartialConfig, string];
+    if (section !== FREE_SECTION && Object.hasOwn(flags[section] ?? {}, setting)) fixed.push(flag!.split(' ')[0]!);
+  }
   if (fixed.length > 0)
     throw new UsageError(
       `--resume goes on with the run as it was started, so ${fixed.join(', ')} cannot be given; for other settings start a new run with --config ${run.path('config.json')}`,

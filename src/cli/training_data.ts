@@ -5,7 +5,7 @@ import type { Dataset } from '../data/dataset.js';
 import { classNames, type DataDescription, datasetOptions } from '../data/description.js';
 import { parseRegionRule, type RegionRule } from '../data/region_rule.js';
 import type { RunConfig } from './config_schema.js';
-import { findDescription, openList } from './data_folder.js';
+import { findDescription, openList, requireLabels } from './data_folder.js';
 import { UsageError } from './errors.js';
 import { photoRegions } from './region_masks.js';
 
@@ -13,14 +13,18 @@ import { photoRegions } from './region_masks.js';
  * The training images of a run, or of a stage of one. Region masks come along if the objective wants them; those that
  * are to be made from the photos are made now, if they are not there yet.
  *
- * @throws UsageError where there is no such list, there are no region masks, or the classes are not the data set's
+ * @throws UsageError where there is no such list, its images have no labels or region masks to learn from, or the classes are not the data set's
  */
 export async function openTrainingSet(config: RunConfig): Promise<Dataset> {
   const { data, training } = config;
   const description = await findDescription(data.root);
   if (description) checkClasses(description, data.classes, data.root);
   const open = (regions: RegionRule | null) => openList(data.root, data.train, 'training list', { regions });
-  if (training.objective !== 'segsort-unsupervised') return open(null);
+  if (training.objective !== 'segsort-unsupervised') {
+    const labelled = await open(null);
+    requireLabels(labelled, ' to learn from');
+    return labelled;
+  }
   const where = data.regions ?? description?.regions ?? 'photo';
   if (where === 'photo') return open(await photoRegions(await open(null), { ...data, workers: config.run.workers }));
   const dataset = await open(parseRegionRule(where));

@@ -2,13 +2,12 @@
 import { encodePng } from '../data/codecs.js';
 import { paletteOf } from '../data/description.js';
 import { type RgbImage, vocPalette } from '../data/image.js';
-import type { SegmentedImage } from '../segsort/segmenter.js';
 import { colourIds, scaleImage } from '../viz/maps.js';
 import { colourFeatures, type FeatureMap, principalComponents } from '../viz/pca.js';
 import { Raster } from '../viz/raster.js';
 import { findDescription } from './data_folder.js';
-import { rgbOf } from './region_masks.js';
-import { type Segmented, truthOf, wordsOf } from './segmentation.js';
+import { imageOf, type Segmented, truthOf } from './segmentation.js';
+import { embeddingMap } from './sheet.js';
 import type { EventImage } from './tensorboard.js';
 
 /** How many images are shown. */
@@ -30,14 +29,14 @@ export async function paletteOfFolder(root: string): Promise<Palette> {
  * components.
  */
 export function validationPanels(segmented: Segmented, palette: Palette): EventImage {
-  const { found, height, width, batch, labels } = segmented;
+  const { found, height, width, labels } = segmented;
   const colours = (data: ArrayLike<number>) =>
     colourIds({ height, width, data }, (label) => palette[label] ?? [0, 0, 0]);
   const panels: RgbImage[] = [
-    rgbOf({ height, width, pixels: wordsOf(batch.canvas, segmented) }),
+    imageOf(segmented),
     colours(truthOf(segmented)),
     colours(labels),
-    ...(found.segments ? [coloursOfEmbedding(found, found.segments.embedding)] : []),
+    ...(found.segments ? [coloursOfEmbedding(embeddingMap(found, found.segments))] : []),
   ];
   const share = Math.min(1, LONGEST / Math.max(height, width));
   const size = { height: Math.max(1, Math.round(height * share)), width: Math.max(1, Math.round(width * share)) };
@@ -46,15 +45,6 @@ export function validationPanels(segmented: Segmented, palette: Palette): EventI
   return { width: strip.width, height: strip.height, png: encodePng(strip) };
 }
 
-function coloursOfEmbedding({ height, width }: SegmentedImage, embedding: Float32Array): RgbImage {
-  const channels = embedding.length / (height * width);
-  const data = new Float32Array(embedding.length);
-  // Of length one, as it is compared.
-  for (let first = 0; first < data.length; first += channels) {
-    const vector = embedding.subarray(first, first + channels);
-    const length = Math.hypot(...vector) || 1;
-    for (let channel = 0; channel < channels; channel++) data[first + channel] = vector[channel]! / length;
-  }
-  const features: FeatureMap = { height, width, channels, data };
+function coloursOfEmbedding(features: FeatureMap): RgbImage {
   return colourFeatures(features, principalComponents([features], 3));
 }

@@ -1,5 +1,14 @@
 /** From the bytes of an image and of its maps to packed pixels: the work of the decoding workers. */
-import { decodeIds, decodeImage, decodeLabels, type IdImage, IGNORE_LABEL, NO_ID } from './codecs.js';
+import {
+  decodeIds,
+  decodeImage,
+  decodeLabels,
+  type IdImage,
+  IGNORE_LABEL,
+  type LabelImage,
+  NO_ID,
+  type RgbImage,
+} from './codecs.js';
 import { DataError } from './errors.js';
 import { classValues, type LabelReading, readClasses, readInstances } from './label_reading.js';
 import { pngFormat } from './png.js';
@@ -42,6 +51,22 @@ export function decodeSample(files: SampleFiles): PackedImage {
     pixels[pixel] = data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16) | (label << 24);
   }
   return { width, height, pixels, ids: packIds(files, frame) };
+}
+
+/** Packed pixels taken apart: the image, and its labels. */
+export function unpackPixels({ width, height, pixels }: Pick<PackedImage, 'width' | 'height' | 'pixels'>): {
+  image: RgbImage;
+  labels: LabelImage;
+} {
+  const data = new Uint8Array(height * width * 3);
+  const labels = new Uint8Array(height * width);
+  for (const [pixel, word] of pixels.entries()) {
+    data[pixel * 3] = word & 255;
+    data[pixel * 3 + 1] = (word >>> 8) & 255;
+    data[pixel * 3 + 2] = (word >>> 16) & 255;
+    labels[pixel] = word >>> 24;
+  }
+  return { image: { height, width, data }, labels: { height, width, data: labels } };
 }
 
 /** An image that a map has to fit. */

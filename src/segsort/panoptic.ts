@@ -24,7 +24,7 @@ export interface ObjectOptions {
   readonly similarity?: number;
   /** For `retrieved`: the prototypes that were searched; they must have instances. */
   readonly table?: PrototypeTable;
-  /** Objects of fewer pixels are left out: their pixels become void. Default 0. */
+  /** Objects of fewer pixels of the segmentation are left out: their pixels become void. Default 0. */
   readonly leastPixels?: number;
 }
 

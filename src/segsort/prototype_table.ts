@@ -106,6 +106,11 @@ export class PrototypeTable {
     return known ? Int32Array.from(this.#entries, ({ instance }) => instance ?? -1) : null;
   }
 
+  /** Names of the images that the prototypes came from, each once. */
+  get images(): string[] {
+    return [...new Set(this.#entries.flatMap(({ origin }) => (origin ? [origin.image] : [])))];
+  }
+
   /** The prototype of a row, [channels]. */
   feature(row: number): Float32Array<ArrayBuffer> {
     this.entry(row);
@@ -160,7 +165,7 @@ export class PrototypeTable {
    */
   serialize(metadata: Readonly<Record<string, string>> = {}): Uint8Array<ArrayBuffer> {
     const entries = this.#entries;
-    const images = [...new Set(entries.flatMap(({ origin }) => (origin ? [origin.image] : [])))];
+    const { images } = this;
     const indexOf = new Map(images.map((image, index) => [image, index]));
     const size = this.size;
     const integers = (shape: Shape, valuesOf: (entry: TableEntry) => readonly number[]): StoredTensor => ({
@@ -211,6 +216,7 @@ export class PrototypeTable {
     const labels = read('labels', 'I32', [size]);
     const channels = tensors.get('features')?.shape[1] ?? 0;
     const features = read('features', 'F32', [size, channels]);
+    if (channels === 0) throw new CheckpointFormatError(file, { tensor: 'features' }, 'has no channels');
     const image = read('image', 'I32', [size]);
     const pixels = read('pixels', 'I32', [size]);
     const boxes = read('boxes', 'I32', [size, 4]);
@@ -244,8 +250,16 @@ const NO_BOX: Box = { top: 0, left: 0, bottom: 0, right: 0 };
 
 const cornersOf = ({ top, left, bottom, right }: Box): Corners => [top, left, bottom, right];
 
+function parsedOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
 function imageNames(text: string | undefined, file: string): string[] {
-  const names: unknown = text === undefined ? null : JSON.parse(text);
+  const names = text === undefined ? null : parsedOrNull(text);
   if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
     throw new CheckpointFormatError(
       file,

@@ -14,6 +14,7 @@ beforeAll(async () => {
   await mkdir(join(folder, 'photos'));
   await writeFile(join(folder, 'photos', 'train.txt'), 'a.jpg a.png\n');
   await writeFile(join(folder, 'photos', 'blank.txt'), '\n');
+  await writeFile(join(folder, 'photos', 'bare.txt'), 'a.jpg\n');
   await writeFile(join(folder, 'photos', 'classes.json'), '{"classes": ["background", "cat"]}');
   await writeFile(join(folder, 'broken.json'), '{');
 });
@@ -50,6 +51,8 @@ describe('--help', () => {
       expect(out).toContain(option.flags);
       expect(option.description, option.flags).not.toBe('');
     }
+    if (command.commands.length === 0) expect(out).toMatch(/--verbose +print the stack of an error/);
+    expect(out).toMatch(/-h, --help +print this help/);
     for (const line of out.split('\n')) expect(line.length, line).toBeLessThanOrEqual(120);
   });
 
@@ -84,6 +87,12 @@ describe('a wrong call ends with code 2 and one clear message', () => {
     ['a wrong crop', ['train', '--preset', 'small', '--data', 'PHOTOS', '--crop', '50'], 'use 48 or 96'],
     ['no run', ['prototypes', 'NONE'], 'is not the folder of a run'],
     ['no run to resume', ['train', '--resume', 'NONE'], 'is not the folder of a run'],
+    ['a list without labels', ['train', '--preset', 'small', '--data', 'PHOTOS', '--list', 'bare.txt'], 'no labels to'],
+    [
+      'held-out images without labels',
+      ['train', '--preset', 'small', '--data', 'PHOTOS', '--val-list', 'bare.txt', '--validate-every', '5'],
+      'bare.txt has no labels, which validation needs (--validate-every none: there is none)',
+    ],
     ['no such adapter', ['train', '--adapter', 'tpu'], 'Allowed choices are auto, gpu, cpu'],
   ];
   it.each(cases)('%s', async (_, args, message) => {
@@ -135,13 +144,18 @@ describe('a run', () => {
   it('is only resumed with its own settings', async () => {
     const { code, err } = await run('train', '--resume', path('run'), '--steps', '9', '--data', 'x');
     expect(code).toBe(2);
-    expect(err).toContain('data, training.steps cannot be given');
+    expect(err).toContain('so --data, --steps cannot be given');
   });
 
   it.each([
     ['be resumed', ['train', '--resume', 'RUN'], 'has no checkpoint yet'],
     ['give prototypes', ['prototypes', 'RUN'], 'has no checkpoint yet'],
     ['be evaluated', ['evaluate', 'RUN', '--list', 'train.txt'], 'has no prototypes yet'],
+    [
+      'go on with other settings, planned or not',
+      ['train', '--resume', 'RUN', '--plan', '--crop', '48'],
+      'so --crop cannot',
+    ],
     ['be evaluated on nothing', ['evaluate', 'RUN'], 'has no validation list'],
     ['predict', ['predict', 'RUN', '--list', 'train.txt'], 'has no prototypes yet'],
   ])('cannot %s before it has trained', async (_, args, message) => {

@@ -8,7 +8,7 @@ import { openList } from '../../src/cli/data_folder.js';
 import { evaluateRun } from '../../src/cli/evaluate.js';
 import { imagesOf } from '../../src/cli/inputs.js';
 import { predictImages } from '../../src/cli/predict.js';
-import { extractPrototypes, loadPrototypes, savePrototypes } from '../../src/cli/prototypes.js';
+import { extractPrototypes, openPrototypes, savePrototypes } from '../../src/cli/prototypes.js';
 import { RunFolder } from '../../src/cli/run_folder.js';
 import { weightsOf } from '../../src/cli/segmentation.js';
 import type { Session } from '../../src/cli/session.js';
@@ -171,7 +171,7 @@ describe('after training', () => {
     expect(dataset.length).toBe(6);
     expect(table.size).toBeGreaterThan(6);
     await savePrototypes(whole, table);
-    const again = await loadPrototypes(whole);
+    const again = (await openPrototypes(whole)).table;
     expect(again.features).toEqual(table.features);
     expect(again.labels).toEqual(table.labels);
     expect(again.entry(0)).toEqual(table.entry(0));
@@ -181,7 +181,7 @@ describe('after training', () => {
     const heldOut = await openList(whole.config.data.root, 'val.txt', 'list');
     const { report, scores, files } = await evaluateRun({ session, config: whole.config }, whole, {
       weights: await weightsOf(whole),
-      table: await loadPrototypes(whole),
+      table: (await openPrototypes(whole)).table,
       heldOut,
       list: 'val.txt',
       sheet: { rows: 2, title: 'Test' },
@@ -206,7 +206,7 @@ describe('after training', () => {
     );
     expect(dataset.names).toEqual(['6.png', '7.png']);
     const out = join(folder, 'out');
-    const table = await loadPrototypes(whole);
+    const table = (await openPrototypes(whole)).table;
     const request = { weights: await weightsOf(whole), table, dataset, out, colour: true, overlay: true };
     await predictImages({ session, config: whole.config }, request);
     const files = ['6', '7'].flatMap((name) => [`${name}-colour.png`, `${name}-overlay.png`, `${name}.png`]);

@@ -6,14 +6,18 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type PartialConfig, resolveConfig } from '../../src/cli/config.js';
 import { openList } from '../../src/cli/data_folder.js';
 import type { SegmentExplanation } from '../../src/cli/explanation.js';
+import { outputNames } from '../../src/cli/inputs.js';
 import { networkOf, objectiveOf } from '../../src/cli/objective.js';
+import { objectsOf } from '../../src/cli/objects.js';
 import { Outlines } from '../../src/cli/outlines.js';
 import { readPrototypes } from '../../src/cli/prototype_files.js';
 import type { EvaluationReport } from '../../src/cli/report.js';
 import { RunFolder } from '../../src/cli/run_folder.js';
 import { openSegmenter, weightsOf } from '../../src/cli/segmentation.js';
 import { decodeImage, decodeLabels, encodeGreyPng, encodePalettePng, encodePng } from '../../src/data/codecs.js';
+import { Dataset } from '../../src/data/dataset.js';
 import { decodeLabelsAndPalette } from '../../src/data/png.js';
+import { folderFiles } from '../../src/platform/files.node.js';
 import { PrototypeTable } from '../../src/segsort/prototype_table.js';
 import { Trainer } from '../../src/segsort/trainer.js';
 import { Random } from '../../src/tensor/random.js';
@@ -71,6 +75,7 @@ async function writeScenes(root: string): Promise<void> {
   await writeFile(join(root, 'train.txt'), lines.slice(0, 3).join(''));
   await writeFile(join(root, 'val.txt'), lines.slice(3).join(''));
   await writeFile(join(root, 'plain.txt'), 'images/3.png labels/3.png\n');
+  await writeFile(join(root, 'unlabelled.txt'), 'images/3.png\n');
   const classes = CLASSES.map((name, i) => ({ name, thing: i > 0, colour: ['#101010', '#00ff00', '#0000ff'][i] }));
   await writeFile(join(root, 'dataset.json'), JSON.stringify({ name: 'squares', classes }));
 }
@@ -116,6 +121,7 @@ describe('segsort prototypes', () => {
 
   it.each([
     ['of a list without instances', ['run', '--panoptic', '--list', 'plain.txt'], 'has no instance maps'],
+    ['of images without labels', ['run', '--list', 'unlabelled.txt'], 'unlabelled.txt has no labels to take'],
     ['of a network that gives classes', ['pixels'], 'was trained for softmax: its network gives classes'],
     ['through windows that do not fit', ['run', '--window', '15'], '--window: 15x15 does not fit this network'],
     ['through windows too far apart', ['run', '--window', '16', '--window-stride', '17'], 'must be 1 to 16x16 pixels'],
@@ -163,6 +169,7 @@ describe('segsort evaluate', () => {
   });
 
   it.each([
+    ['images without labels', ['--list', 'unlabelled.txt'], 'unlabelled.txt has no labels to score by'],
     ['objects that the list does not have', ['--panoptic', '--list', 'plain.txt'], 'has no instance maps'],
     ['scales without the image as it is', ['--scales', '0.5,2'], 'scales must include 1'],
     ['prototypes that are not there', ['--prototypes', 'nowhere'], 'there are no prototypes at nowhere'],
@@ -221,6 +228,19 @@ describe('segsort predict', () => {
     const { labels, palette } = decodeLabelsAndPalette(await readFile(path('grey', 'images', '3.png')), '3.png');
     expect(palette).toBeNull();
     expect(labels.data).toEqual(decodeLabels(await readFile(path('out', '3.png')), '3.png').data);
+  });
+
+  it('gives the results of images that are named alike names of their own', () => {
+    const entries = ['a.jpg', 'a-overlay.png', 'b.png'].map((image, i) => ({ image, label: null, line: i + 1 }));
+    const dataset = new Dataset(folderFiles(path('data')), { file: 'list', entries });
+    expect(outputNames(dataset, path('out'), ['.png'])).toEqual(['a', 'a-overlay', 'b']);
+    expect(outputNames(dataset, path('out'), ['.png', '-overlay.png'])).toEqual(['a.jpg', 'a-overlay.png', 'b']);
+  });
+
+  it('counts the pixels of the least object in the image', async () => {
+    const flags = { panoptic: true, objects: 'touching', objectSimilarity: -1, leastObject: 36 } as const;
+    const { config } = await RunFolder.open(path('run'));
+    expect(await objectsOf(flags, config, null)).toMatchObject({ things: [1, 2], leastPixels: 9 });
   });
 
   it('does not overwrite the images that it reads', async () => {

@@ -216,6 +216,7 @@ describe('PrototypeTable', () => {
   it('keeps the prototypes in use, with where they came from in pixels of the image', () => {
     const made = filled();
     expect(made.size).toBe(3);
+    expect(made.images).toEqual(['a.jpg', 'b.jpg']);
     expect(Array.from(made.labels)).toEqual([4, 2, 0]);
     expect(Array.from(made.features)).toEqual(Array.from(Float32Array.of(1, 0, 0.6, 0.8, 0, 1)));
     expect(made.entry(1)).toEqual({
@@ -251,6 +252,13 @@ describe('PrototypeTable', () => {
   it('refuses other files and prototypes of another length', () => {
     const bytes = filled().serialize();
     expect(() => PrototypeTable.parse(bytes.slice(0, -4), 'cut.safetensors')).toThrow('cut.safetensors');
+    const unnamed = new TextDecoder('latin1').decode(bytes).replace('"[\\"a.jpg', '"{\\"a.jpg');
+    expect(() =>
+      PrototypeTable.parse(
+        Uint8Array.from(unnamed, (c) => c.charCodeAt(0)),
+        'x.safetensors',
+      ),
+    ).toThrow('x.safetensors: its metadata has no list of image names');
     expect(() =>
       new PrototypeTable(3).addImage('c', { prototypes: [1, 0], labels: [1], members: [0], width: 1 }),
     ).toThrow('c: 2 numbers for 1 prototypes of 3 channels');
