@@ -74,13 +74,13 @@ export class Segmenter implements Disposable {
     this.options = options;
     this.#runtime = runtime;
     this.#network = network;
+    const context = { runtime, network, options };
+    this.#engine = options.views ? new ViewedImages(context, options.views) : new WholeImages(context);
     const { parameters = 'own', seed = 0 } = options;
     this.#groups =
       parameters === 'own'
         ? allocateParameters(runtime, network.parameters, () => ({}), seed).map(({ group }) => group)
         : [];
-    const context = { runtime, network, options };
-    this.#engine = options.views ? new ViewedImages(context, options.views) : new WholeImages(context);
   }
 
   /** Loads the weights and running statistics of a checkpoint, as `Trainer.checkpoint` writes it. */

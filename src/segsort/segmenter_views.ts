@@ -75,13 +75,15 @@ export class ViewedImages implements Engine {
     this.#views = views;
     this.map = mapOf(canvas, stride);
     this.labelExtents = [this.map[0] * stride, this.map[1] * stride];
+    const extentsAt = (scale: number) => views.window ?? paddedTo(network.inputMultiple, viewSize(canvas, scale));
+    // Before there is anything to free.
+    for (const scale of views.scales) network.featureSize(...extentsAt(scale));
     this.#canvas = runtime.resident('image', { shape: [1, ...canvas], dtype: 'u32' });
     this.#total = runtime.resident('sum of the views', { shape: [1, ...this.map, classes], dtype: 'f32' });
     const windows = new Map<string, Windows>();
-    const padded = (side: number) => Math.ceil(side / network.inputMultiple) * network.inputMultiple;
     this.#scales = views.scales.map((scale) => {
       const size = viewSize(canvas, scale);
-      const extents = views.window ?? ([padded(size[0]), padded(size[1])] as const);
+      const extents = extentsAt(scale);
       const key = extents.join('x');
       const seen = windows.get(key) ?? new Windows(context, this.#canvas, extents, views.windowStride);
       seen.make(size);
@@ -256,6 +258,11 @@ export class ViewedImages implements Engine {
     this.#total[Symbol.dispose]();
   }
 }
+
+const paddedTo = (multiple: number, [height, width]: Extents): Extents => [
+  Math.ceil(height / multiple) * multiple,
+  Math.ceil(width / multiple) * multiple,
+];
 
 /** Image `n` of maps [N,h,w]. */
 function partOf({ shape, dtype, data }: HostTensor, n: number): HostTensor {

@@ -137,10 +137,10 @@ export class WholeImages implements Engine {
   async predict(batch: ImageBatch): Promise<SegmentedImage[]> {
     const sizes = this.#mapSizes(batch);
     const { map } = this;
-    const classified = this.#context.options.classifier === 'softmax';
-    const segmented = classified
-      ? null
-      : await readAll(await this.#retrieval().run(batch.canvas, batch.placement, sizes));
+    const segmented =
+      this.#context.options.classifier === 'softmax'
+        ? null
+        : await readAll(await this.#retrieval().run(batch.canvas, batch.placement, sizes));
     const values = segmented ?? (await readAll(await this.#classify.run(batch.canvas, batch.placement)));
     return batch.names.map((name, n) => {
       const [height, width] = [sizes.data[n * 2]!, sizes.data[n * 2 + 1]!];

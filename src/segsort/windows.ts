@@ -19,7 +19,6 @@ export class Windows implements Disposable {
   #kept: { readonly features: Resident; readonly step: CompiledStep<Record<string, never>> } | null = null;
 
   constructor(context: SegmenterContext, canvas: Resident, extents: Extents, stride: Extents | null | undefined) {
-    context.network.featureSize(...extents);
     this.extents = extents;
     this.#context = context;
     this.#canvas = canvas;

@@ -9,16 +9,19 @@ import {
   displaySize,
   drawLegend,
   drawSegment,
+  GAP,
   INK,
   LEGEND_LINE,
   type Legend,
   LINE,
   labelPicture,
   legendLines,
+  MARGIN,
   PAPER,
   place,
   QUIET,
   RULE,
+  SECTION_GAP,
   type ShownSegment,
 } from './sheet_parts.js';
 
@@ -45,9 +48,6 @@ export interface SheetOptions extends Legend {
   readonly subtitle: string;
 }
 
-const MARGIN = 32;
-const GAP = 20;
-const SECTION_GAP = 40;
 /** Pictures are enlarged by whole factors up to this many pixels, or shrunk to it. */
 const LARGEST = 192;
 const HEADINGS = ['image', 'ground truth', 'embedding (PCA)', 'clusters', 'prediction'];

@@ -7,18 +7,23 @@ import {
   arrow,
   clusterPicture,
   displaySize,
+  drawCaption,
   drawLegend,
   drawSegment,
+  GAP,
   INK,
   LEGEND_LINE,
   type Legend,
   LINE,
   labelPicture,
   legendLines,
+  MARGIN,
   PAPER,
   place,
   QUIET,
   RULE,
+  SECTION_GAP,
+  type SegmentPlace,
   type ShownSegment,
 } from './sheet_parts.js';
 
@@ -40,9 +45,6 @@ export interface Explanation extends Legend {
   readonly segments: readonly ExplainedSegment[];
 }
 
-const MARGIN = 32;
-const GAP = 20;
-const SECTION_GAP = 40;
 /** Pictures of the whole image are enlarged by whole factors up to this many pixels, or shrunk to it. */
 const LARGEST = 256;
 /** Side of a segment's picture. */
@@ -88,7 +90,7 @@ export function explanationSheet(explanation: Explanation): Raster {
     for (const [i, segment] of nearest.entries()) {
       const left = nearestLeft + i * (SIDE + GAP);
       if ('image' in segment) drawSegment(sheet, segment, { left, top, side: SIDE }, palette);
-      else drawCaption(sheet, segment.caption, left, top);
+      else drawMissing(sheet, segment.caption, { left, top, side: SIDE });
     }
   }
   drawLegend(sheet, legend, MARGIN, bottom);
@@ -96,10 +98,9 @@ export function explanationSheet(explanation: Explanation): Raster {
 }
 
 /** In place of a segment whose image is not at hand. */
-function drawCaption(sheet: Raster, caption: string, left: number, top: number): void {
-  sheet.frame(left, top, SIDE, SIDE, RULE);
-  sheet.text(fitText('not at hand', SIDE - 16), left + 8, top + SIDE / 2 - 7, QUIET);
-  const [name, ...rest] = caption.split('\n');
-  sheet.text(fitText(name!, SIDE), left, top + SIDE + 8, INK);
-  sheet.text(fitText(rest.join(' '), SIDE), left, top + SIDE + 8 + LINE, QUIET);
+function drawMissing(sheet: Raster, caption: string, place: SegmentPlace): void {
+  const { left, top, side } = place;
+  sheet.frame(left, top, side, side, RULE);
+  sheet.text(fitText('not at hand', side - 16), left + 8, top + side / 2 - 7, QUIET);
+  drawCaption(sheet, caption, place);
 }

@@ -11,6 +11,10 @@ export const RULE: Colour = [208, 208, 204];
 const IGNORED: Colour = [214, 214, 214];
 const EDGE: Colour = [24, 24, 28];
 
+/** Around a sheet, between pictures, and between groups of them. */
+export const MARGIN = 32;
+export const GAP = 20;
+export const SECTION_GAP = 40;
 /** Height of a line of text. */
 export const LINE = textHeight() + 4;
 /** Height of a line of a legend. */
@@ -79,7 +83,12 @@ export function drawSegment(
 ): void {
   const colour = visible(palette[segment.label] ?? INK);
   place(sheet, viewSegment(segment, side, colour), left, top, colour, 3);
-  const [name, ...rest] = segment.caption.split('\n');
+  drawCaption(sheet, segment.caption, { left, top, side });
+}
+
+/** A caption under the place of a segment: one line of ink, the others under it in grey. */
+export function drawCaption(sheet: Raster, caption: string, { left, top, side }: SegmentPlace): void {
+  const [name, ...rest] = caption.split('\n');
   sheet.text(fitText(name!, side), left, top + side + 8, INK);
   sheet.text(fitText(rest.join(' '), side), left, top + side + 8 + LINE, QUIET);
 }
