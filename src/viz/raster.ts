@@ -28,10 +28,15 @@ export class Raster implements RgbImage {
   }
 
   fill(left: number, top: number, width: number, height: number, colour: Colour): void {
-    const first = Math.max(0, left);
-    const end = Math.min(this.width, left + width);
-    for (let y = Math.max(0, top); y < Math.min(this.height, top + height); y++)
-      for (let x = first; x < end; x++) this.data.set(colour, (y * this.width + x) * 3);
+    const x0 = Math.max(0, left);
+    const x1 = Math.min(this.width, left + width);
+    const y0 = Math.max(0, top);
+    const y1 = Math.min(this.height, top + height);
+    if (x0 >= x1 || y0 >= y1) return;
+    const first = (y0 * this.width + x0) * 3;
+    const end = (y0 * this.width + x1) * 3;
+    for (let at = first; at < end; at += 3) this.data.set(colour, at);
+    for (let y = y0 + 1; y < y1; y++) this.data.copyWithin((y * this.width + x0) * 3, first, end);
   }
 
   /** A frame of `thickness` pixels around a rectangle, outside of it. */
