@@ -33,7 +33,14 @@ export const fields = z.registry<Field>();
 
 type Described = Pick<Field, 'flag' | 'group' | 'help'>;
 
-const number = (text: string): unknown => (text.trim() === '' ? text : Number(text));
+/** A number; what is none stays text, which the schema refuses and the message quotes. */
+const number = (text: string): unknown => (text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text));
+
+/** Several numbers; the whole text where one is none. */
+function numbers(text: string, separator: string): readonly unknown[] | string {
+  const values = text.split(separator).map(number);
+  return values.every((value) => typeof value === 'number') ? values : text;
+}
 
 export function integer(least: number, most: number, field: Described) {
   const allowed =
@@ -61,14 +68,14 @@ export function extents(least: number, most: number, field: Described) {
     ...field,
     allowed: `[height, width], two integers from ${least} to ${most}; as a flag 96x128, or 96 for 96x96`,
     parse(text) {
-      const parts = text.split('x').map(number);
-      return parts.length === 1 ? [parts[0], parts[0]] : parts;
+      const sides = numbers(text, 'x');
+      return sides.length === 1 && typeof sides !== 'string' ? [sides[0], sides[0]] : sides;
     },
   });
 }
 
 /** Numbers with commas between them, such as `0.5,2`. */
-const list = (text: string): unknown => text.split(',').map(number);
+const list = (text: string): unknown => numbers(text, ',');
 
 /** Two factors, the lower first, such as `0.5,2`. */
 export function range(least: number, most: number, field: Described) {
@@ -212,22 +219,29 @@ export function problemsOf(error: z.core.$ZodError, schema: z.ZodObject, input: 
   const known = fieldsOf(schema);
   const lines = error.issues.map((issue) => {
     const at = issue.path.map(String);
+    const field = known.find(({ path }) => path.every((part, i) => part === at[i]));
     if (issue.code === 'unrecognized_keys') {
       const where = at.length > 0 ? `in ${at.join('.')}` : 'at the top';
-      return `${issue.keys.join(', ')} ${where}: no such setting`;
+      const keys = `${issue.keys.join(', ')} ${where}`;
+      const words = field?.parts?.flatMap(({ flag }) => (flag ? [flag.slice(2).split(' ')[0]] : []));
+      return words
+        ? `${keys} (${flagOf(field!)}): no such setting; there are ${words.join(', ')}`
+        : `${keys}: no such setting`;
     }
-    const field = known.find(({ path }) => path.every((part, i) => part === at[i]));
     if (!field) return `${at.join('.')}: must be an object of settings`;
     const [index, setting] = at.slice(field.path.length);
     const part = setting === undefined ? undefined : field.parts?.find(({ path }) => path[0] === setting);
     const value = valueAt(input, part ? at.slice(0, field.path.length + 2) : field.path);
     const name = part ? `${field.path.join('.')}[${index}].${setting}` : field.path.join('.');
-    const flag = field.flag ? ` (${field.flag.split(' ')[0]})` : '';
+    const flag = field.flag ? ` (${flagOf(field)})` : '';
     const got = value === undefined ? 'it is missing' : `got ${JSON.stringify(value) ?? String(value)}`;
     return `${name}${flag}: must be ${(part ?? field).allowed}; ${got}`;
   });
   return [...new Set(lines)];
 }
+
+/** The flag without its argument: `--steps`. */
+export const flagOf = ({ flag }: Pick<Field, 'flag'>): string => flag?.split(' ')[0] ?? '';
 
 export function valueAt(value: unknown, path: readonly string[]): unknown {
   let here = value;

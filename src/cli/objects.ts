@@ -33,7 +33,7 @@ export function addObjectFlags(command: Command, help: string): Command {
     .addOption(
       new Option('--least-object <pixels>', 'leave out objects of fewer pixels')
         .default(0)
-        .argParser(numberFrom(0, Number.MAX_SAFE_INTEGER))
+        .argParser(numberFrom(0, Number.POSITIVE_INFINITY))
         .helpGroup(GROUP),
     );
 }
@@ -41,7 +41,11 @@ export function addObjectFlags(command: Command, help: string): Command {
 const numberFrom = (least: number, most: number) => (text: string) => {
   const value = Number(text);
   if (text.trim() === '' || !(value >= least && value <= most))
-    throw new InvalidArgumentError(`It must be a number from ${least} to ${most}.`);
+    throw new InvalidArgumentError(
+      most === Number.POSITIVE_INFINITY
+        ? `It must be a number of at least ${least}.`
+        : `It must be a number from ${least} to ${most}.`,
+    );
   return value;
 };
 

@@ -2,6 +2,7 @@
 
 import { Command, Option } from 'commander';
 import { flaggedFields, type PartialConfig, type ResolvedConfig, type RunConfig, resolveConfig } from './config.js';
+import { flagOf } from './config_fields.js';
 import { checkWeights, configure, type StartOptions } from './configure.js';
 import { EXIT, UsageError } from './errors.js';
 import { learnsEmbedding } from './objective.js';
@@ -145,9 +146,9 @@ const FREE_SECTION = 'run';
 async function reopen(path: string, options: TrainOptions, flags: PartialConfig): Promise<ResumePoint> {
   const { run, checkpoint } = await RunFolder.find(path);
   const fixed: string[] = FIXED.flatMap(([name, flag]) => (options[name] === undefined ? [] : [flag]));
-  for (const { path: place, flag } of flaggedFields) {
-    const [section, setting] = place as [keyof PartialConfig, string];
-    if (section !== FREE_SECTION && Object.hasOwn(flags[section] ?? {}, setting)) fixed.push(flag!.split(' ')[0]!);
+  for (const field of flaggedFields) {
+    const [section, setting] = field.path as [keyof PartialConfig, string];
+    if (section !== FREE_SECTION && Object.hasOwn(flags[section] ?? {}, setting)) fixed.push(flagOf(field));
   }
   if (fixed.length > 0)
     throw new UsageError(

@@ -192,7 +192,10 @@ describe('flags', () => {
   ])('refuse %s %s', (flag, text) => {
     const field = flaggedFields.find((candidate) => candidate.flag?.startsWith(flag))!;
     const [section, setting] = field.path as [string, string];
-    expect(complaint(() => resolve('digits', { [section]: { [setting]: field.parse(text) } }))).toContain(`(${flag})`);
+    const message = complaint(() => resolve('digits', { [section]: { [setting]: field.parse(text) } }));
+    expect(message).toContain(`(${flag})`);
+    // What was typed is quoted, where it is not the number that it should be.
+    if (!/^[\d.,x]*\d$/.test(text)) expect(message).toContain(`got ${JSON.stringify(text)}`);
   });
 });
 
@@ -240,8 +243,11 @@ describe('stages', () => {
 
   it.each([
     ['steps=0', 'training.stages[0].steps (--stage): must be an integer of at least 1; got 0'],
-    ['stepz=3', 'stepz in training.stages.0: no such setting'],
-    ['seed=3', 'seed in training.stages.0: no such setting'],
+    [
+      'stepz=3',
+      'stepz in training.stages.0 (--stage): no such setting; there are list, not-restore-head, steps, batch',
+    ],
+    ['seed=3', 'seed in training.stages.0 (--stage): no such setting'],
     ['crop=50', 'stage 2: training.crop (--crop): 50x50 does not fit digits'],
   ])('with %s are refused', (text, message) => {
     expect(complaint(() => resolve('digits', { training: { stages: stageField.parse(text) as [] } }))).toContain(
