@@ -48,5 +48,5 @@ function tried(file: RandomAccessFile, begins: (text: string, at?: number) => bo
     return 'this is a tar archive; unpack it, or if PyTorch before 0.1.9 wrote it, load and save it there';
   if (begins('\x80')) return 'this is a pickle, but not one that torch.save wrote';
   if (begins('version https://git-lfs')) return 'this is a pointer of Git LFS; fetch the file itself with git lfs pull';
-  return 'not a zip archive (PyTorch, .npz), .npy, older PyTorch, TensorFlow (V1, or .index of V2), nor safetensors';
+  return 'not a zip archive (PyTorch, .npz), .npy, older PyTorch, TensorFlow (V1, or .index of V2; known by their end, which a file cut short lacks), nor safetensors';
 }
