@@ -1,5 +1,6 @@
 /** The `segsort` command, put together from its sub-commands. */
 import { Command, CommanderError, Option } from 'commander';
+import { contoursCommand } from './contours.js';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { demoCommand } from './demo.js';
@@ -40,6 +41,7 @@ export function buildProgram(): Command {
     evaluateCommand(),
     explainCommand(),
     dataCommand(),
+    contoursCommand(),
     inspectCommand(),
     convertCommand(),
     doctorCommand(variantsFor),

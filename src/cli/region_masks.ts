@@ -2,17 +2,15 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { OVERSEGMENTATION } from '../contours/oversegmentation.js';
 import type { Dataset } from '../data/dataset.js';
 import { unpackPixels } from '../data/decode.js';
 import { encodeIdPng } from '../data/png.js';
 import { type RegionRule, regionPath } from '../data/region_rule.js';
 import { writeFileAtomic } from '../platform/files.node.js';
 import { Progress } from './progress.js';
-import { type RegionMaker, startRegionMakers } from './region_threads.js';
+import { divide, type RegionMaker, startRegionMakers } from './region_threads.js';
 import { exists } from './run_folder.js';
-
-/** To be raised whenever the same photo gives other regions: masks that were made before don't count then. */
-const METHOD = 1;
 
 /** Where masks are kept, below the current folder. */
 const CACHE = join('runs', 'regions');
@@ -33,7 +31,7 @@ export async function photoRegions(
   dataset: Dataset,
   { root, regionsPerImage, workers, cache = CACHE }: PhotoRegionOptions,
 ): Promise<RegionRule> {
-  const settings = JSON.stringify({ method: METHOD, root: resolve(root), regionsPerImage });
+  const settings = JSON.stringify({ method: OVERSEGMENTATION, root: resolve(root), regionsPerImage });
   const key = createHash('sha256').update(settings).digest('hex').slice(0, 12);
   const folder = resolve(cache, `${basename(root)}-${regionsPerImage}-${key}`);
   const rule: RegionRule = { template: `${folder}/{path}.png` };
@@ -51,7 +49,7 @@ export async function photoRegions(
     for (let job = missing[next++]; job; job = missing[next++]) {
       const { image } = unpackPixels(await dataset.load(job.index));
       const { width, height } = image;
-      const data = await maker.divide(image, regionsPerImage);
+      const data = await divide(maker, image, regionsPerImage);
       await mkdir(dirname(job.path), { recursive: true });
       await writeFileAtomic(job.path, encodeIdPng({ width, height, data }));
       progress.update(++done);

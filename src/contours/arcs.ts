@@ -43,7 +43,8 @@ export function traceArcs({ width, height, labels }: Basins): Arcs {
       }
   };
   for (let corner = 0; corner < stride * (height + 1); corner++)
-    if (walls.degree(corner) !== 2) for (const wall of walls.at(corner)) if (!done[wall]) follow(corner, wall);
+    if (walls.degree(corner) % 2 === 1 || walls.degree(corner) === 4)
+      for (const wall of walls.at(corner)) if (!done[wall]) follow(corner, wall);
   // What is left are closed curves.
   for (let wall = 0; wall < count; wall++) if (!done[wall]) follow(from[wall]!, wall);
   return { inside: walls.inside, outside: walls.outside, dx, dy };

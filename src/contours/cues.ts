@@ -18,17 +18,9 @@ export interface Cue {
   readonly radius: number;
 }
 
-/**
- * The cues in use. Colour differs between the discs of a few pixels mainly by noise of the camera's and the compression's making, so
- * the finest octave has brightness and texture alone.
- */
-export const CUES: readonly Cue[] = [
-  { channel: 'l', octave: 0, radius: 3 },
-  { channel: 'texture', octave: 0, radius: 3 },
-  ...(['l', 'a', 'b', 'texture'] as const).flatMap((channel) =>
-    [1, 2].map((octave) => ({ channel, octave, radius: 5 })),
-  ),
-];
+export interface WeightedCue extends Cue {
+  readonly weight: number;
+}
 
 const OCTAVES = 3;
 const BINS: Readonly<Record<Channel, number>> = { l: 13, a: 13, b: 13, texture: 32 };
@@ -71,27 +63,31 @@ export class LocalCues {
     return planes.map((plane) => plane.map((distance) => Math.sqrt(distance)));
   }
 
+  /** A single cue, smoothed along its orientation at its own scale: one plane for each orientation, at the image's size. */
+  response(cue: Cue): Float32Array[] {
+    return this.combine([{ ...cue, weight: 1 }]);
+  }
+
   /**
-   * The weighted sum of the cues, each smoothed along its orientation at its own scale.
+   * The weighted sum of cues, each smoothed as by `response`.
    *
-   * @param weights one for each of `CUES`
    * @returns one plane for each orientation, at the image's size
    */
-  combine(weights: readonly number[]): Float32Array[] {
+  combine(cues: readonly WeightedCue[]): Float32Array[] {
     let sum: Float32Array[] | null = null;
     for (let octave = OCTAVES - 1; octave >= 0; octave--) {
       const { width, height } = this.sizes[octave]!;
       const coarser = this.sizes[octave + 1];
       if (sum && coarser) sum = sum.map((data) => doubled({ ...coarser, data }, width, height));
-      const radii = new Set(CUES.filter((cue) => cue.octave === octave).map(({ radius }) => radius));
-      for (const radius of radii) {
-        const chosen = [...CUES.entries()].filter(([, cue]) => cue.octave === octave && cue.radius === radius);
+      const here = cues.filter((cue) => cue.octave === octave);
+      for (const radius of new Set(here.map((cue) => cue.radius))) {
         let raw: Float32Array[] | null = null;
-        for (const [i, cue] of chosen) raw = addScaled(raw, this.gradients(cue), weights[i]!);
+        for (const cue of here) if (cue.radius === radius) raw = addScaled(raw, this.gradients(cue), cue.weight);
         if (raw) sum = addScaled(sum, smoothAlong(raw, width, height, radius, ACROSS), 1);
       }
     }
-    return sum!;
+    if (!sum) throw new RangeError('LocalCues: no cues to combine');
+    return sum;
   }
 }
 

@@ -1,7 +1,7 @@
 /** A contour detector: local cues, joined with what divides the picture as a whole (gPb). */
 import type { RgbImage } from '../data/image.js';
 import { LocalCues } from './cues.js';
-import { ORIENTATIONS, sigmoid } from './exact.js';
+import { sigmoid } from './exact.js';
 import { doubled } from './filters.js';
 import { spectralGradients } from './spectral.js';
 import { ridges, strongestOrientation } from './thinning.js';
@@ -15,31 +15,46 @@ export interface OrientedContours {
   readonly planes: readonly Float32Array[];
 }
 
+/** Spectral gradient at which half of its weight is reached. */
+const SATURATION = 0.5;
+
 /** Octave at which the spectral problem is solved: cells of 4 x 4 pixels. */
 const SPECTRAL_OCTAVE = 2;
 
+/** Detects the contours of a photograph. */
 export function detectContours(image: RgbImage, weights: Weights = WEIGHTS): OrientedContours {
   const { width, height } = image;
   const cues = new LocalCues(image);
   const local = cues.combine(weights.local.cues);
-  const globals = globalGradients(local, cues.sizes, weights);
-  const { bias, local: share, spectral } = weights.global;
-  for (let k = 0; k < ORIENTATIONS; k++) {
-    const plane = local[k]!;
-    const global = globals[k]!;
-    for (let pixel = 0; pixel < plane.length; pixel++)
-      plane[pixel] = sigmoid(
-        bias + share * (weights.local.bias + plane[pixel]!) + spectral * Math.sqrt(Math.max(0, global[pixel]!)),
-      );
-  }
-  return { width, height, planes: local };
+  const spectral = globalGradients(local, cues.sizes, weights.local.bias);
+  return { width, height, planes: joinCues(local, spectral, weights) };
+}
+
+/** Probabilities from the weighted sum of the local cues, without bias, and the spectral gradients. */
+export function joinCues(
+  local: readonly Float32Array[],
+  spectral: readonly Float32Array[],
+  weights: Weights,
+): Float32Array[] {
+  const { bias, local: share, spectral: weight } = weights.global;
+  return local.map((plane, k) => {
+    const gradient = spectral[k]!;
+    return plane.map((sum, pixel) =>
+      sigmoid(bias + share * (weights.local.bias + sum) + weight * saturated(gradient[pixel]!)),
+    );
+  });
+}
+
+/** A spectral gradient, which may be large, from 0 to 1. */
+export function saturated(gradient: number): number {
+  return gradient / (gradient + SATURATION);
 }
 
 /** Spectral gradients at the image's size, from the ridges of the local cues. */
 export function globalGradients(
   local: readonly Float32Array[],
   sizes: readonly { readonly width: number; readonly height: number }[],
-  weights: Weights,
+  bias: number,
 ): Float32Array[] {
   const { width, height } = sizes[0]!;
   const cells = sizes[SPECTRAL_OCTAVE]!;
@@ -51,7 +66,7 @@ export function globalGradients(
       const pixel = y * width + x;
       if (!ridge[pixel]) continue;
       const cell = (y >> SPECTRAL_OCTAVE) * cells.width + (x >> SPECTRAL_OCTAVE);
-      const strength = sigmoid(weights.local.bias + strongest.strength[pixel]!);
+      const strength = sigmoid(bias + strongest.strength[pixel]!);
       if (strength > thin[cell]!) thin[cell] = strength;
     }
   return spectralGradients(thin, cells.width, cells.height).map((plane) => {

@@ -29,11 +29,13 @@ function spotsOf(radius: number): Spot[] {
  * disc cut along the orientation (Martin, Fowlkes and Malik, TPAMI 2004, section 3). The halves are put together from 16
  * wedges, which are counted once for all orientations; places on a cut count half on each side.
  *
+ * @param cells of at most 32 bins
  * @param radius in cells
  * @returns one plane for each orientation
  */
 export function halfDiscGradients(cells: CellHistograms, radius: number): Float32Array[] {
   const { width, height, bins, first, entries } = cells;
+  if (bins > 32) throw new RangeError(`halfDiscGradients: ${bins} bins; at most 32`);
   const planes = Array.from({ length: ORIENTATIONS }, () => new Float32Array(width * height));
   const spots = spotsOf(radius);
   const stride = width + 2 * radius;
@@ -46,41 +48,49 @@ export function halfDiscGradients(cells: CellHistograms, radius: number): Float3
   const other = Int32Array.from(spots, ({ wedges }) => wedges[1]);
 
   const counts = new Int32Array(bins * WEDGES);
-  const totals = new Int32Array(bins);
   const distances = new Float64Array(ORIENTATIONS);
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) {
-      counts.fill(0);
-      totals.fill(0);
+      // Few of the bins occur in a disc: a bit for each that does.
+      let present = 0;
+      const corner = y * stride + x;
       for (let s = 0; s < offsets.length; s++) {
-        const cell = cellAt[y * stride + x + offsets[s]!]!;
+        const cell = cellAt[corner + offsets[s]!]!;
         const a = wedge[s]!;
         const b = other[s]!;
-        for (let e = first[cell]!; e < first[cell + 1]!; e++) {
-          const bin = entries[e]! & 0xff;
-          const amount = entries[e]! >> 8;
-          totals[bin]! += amount;
+        const end = first[cell + 1]!;
+        for (let e = first[cell]!; e < end; e++) {
+          const entry = entries[e]!;
+          const bin = entry & 0xff;
+          const amount = entry >> 8;
+          present |= 1 << bin;
           counts[bin * WEDGES + a]! += amount;
           counts[bin * WEDGES + b]! += amount;
         }
       }
       distances.fill(0);
       let area = 0;
-      for (let bin = 0; bin < bins; bin++) {
-        // Everything was counted twice.
-        const total = 2 * totals[bin]!;
-        if (total === 0) continue;
-        area += total;
-        const at = bin * WEDGES;
+      for (; present !== 0; present &= present - 1) {
+        const at = (31 - Math.clz32(present & -present)) * WEDGES;
         let half = 0;
-        for (let k = 0; k < ORIENTATIONS; k++) half += counts[at + k]!;
+        let rest = 0;
+        for (let k = at; k < at + ORIENTATIONS; k++) {
+          half += counts[k]!;
+          rest += counts[k + ORIENTATIONS]!;
+        }
+        const total = half + rest;
+        area += total;
+        const weight = 1 / total;
+        let difference = half - rest;
         for (let k = 0; k < ORIENTATIONS; k++) {
-          const difference = 2 * half - total;
-          distances[k]! += (difference * difference) / total;
-          half += counts[at + k + ORIENTATIONS]! - counts[at + k]!;
+          distances[k]! += difference * difference * weight;
+          difference += 2 * (counts[at + k + ORIENTATIONS]! - counts[at + k]!);
+          counts[at + k] = 0;
+          counts[at + k + ORIENTATIONS] = 0;
         }
       }
-      for (let k = 0; k < ORIENTATIONS; k++) planes[k]![y * width + x] = distances[k]! / area;
+      const pixel = y * width + x;
+      for (let k = 0; k < ORIENTATIONS; k++) planes[k]![pixel] = distances[k]! / area;
     }
   return planes;
 }

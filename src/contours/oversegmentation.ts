@@ -7,9 +7,16 @@ import type { RegionHierarchy } from './hierarchy.js';
 import { mergeRegions } from './merging.js';
 import { strongestOrientation } from './thinning.js';
 import { joinShallow, watershed } from './watershed.js';
+import { WEIGHTS } from './weights.js';
 
 /** Basins that are less deep than this share of the height of their lowest pass are no regions of their own. */
-const SHALLOW = 0.2;
+const SHALLOW = 0.3;
+
+/**
+ * What the regions of a photo depend on, for keys of what is kept on disk. The number is to be raised whenever the code gives
+ * other regions than before.
+ */
+export const OVERSEGMENTATION = JSON.stringify({ method: 1, shallow: SHALLOW, weights: WEIGHTS });
 
 /** The hierarchy of regions of a photograph, from nothing but the photograph. */
 export function oversegment(image: RgbImage): RegionHierarchy {

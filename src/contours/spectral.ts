@@ -7,7 +7,7 @@ import { filterColumns, filterRows, gaussian } from './filters.js';
 const RADIUS = 5;
 /** Contour strength at which the affinity across it has fallen to 1/e. */
 const SIGMA = 0.1;
-const SOLVER = { count: 16, steps: 36, above: 0.95, degree: 8 };
+const SOLVER = { count: 16, steps: 32, above: 0.95, degree: 8 };
 
 /** A step from one cell to another, and the cells in between. */
 interface Link {

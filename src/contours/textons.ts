@@ -78,19 +78,20 @@ function cluster(features: Float32Array, size: number, count: number): Float64Ar
   return centres;
 }
 
+/** Index of the nearest centre, the first of equally near ones. A sum that is too large already is not finished. */
 function nearest(features: Float32Array, at: number, centres: Float64Array, size: number): number {
   let best = 0;
   let least = Number.POSITIVE_INFINITY;
-  for (let k = 0, c = 0; c < centres.length; k++, c += size) {
+  for (let c = 0; c < centres.length; c += size) {
     let distance = 0;
-    for (let i = 0; i < size; i++) {
+    for (let i = 0; i < size && distance < least; i++) {
       const difference = features[at + i]! - centres[c + i]!;
       distance += difference * difference;
     }
     if (distance < least) {
       least = distance;
-      best = k;
+      best = c;
     }
   }
-  return best;
+  return best / size;
 }

@@ -1,8 +1,25 @@
+/** What the contour detector learnt. Written by `node scripts/run_bench.mjs train_contours`; see docs/contours.md. */
+import type { WeightedCue } from './cues.js';
+
 export interface Weights {
-  local: { bias: number; cues: number[] };
-  global: { bias: number; local: number; spectral: number };
+  /** Log-odds of a contour from local cues alone. */
+  readonly local: { readonly bias: number; readonly cues: readonly WeightedCue[] };
+  /** Log-odds from the local ones and from the spectral gradient, saturated. */
+  readonly global: { readonly bias: number; readonly local: number; readonly spectral: number };
 }
+
 export const WEIGHTS: Weights = {
-  local: { bias: -7.411, cues: [2.063, 1.293, 0.603, 1.45, 2.853, -0.834, 1.652, 0.996, 0.886, 1.41] },
-  global: { bias: -0.763, local: 0.852, spectral: 0.363 },
+  local: {
+    bias: -8.131,
+    cues: [
+      { channel: 'l', octave: 0, radius: 3, weight: 2.525 },
+      { channel: 'texture', octave: 0, radius: 3, weight: 1.277 },
+      { channel: 'a', octave: 1, radius: 5, weight: 1.923 },
+      { channel: 'b', octave: 1, radius: 5, weight: 2.542 },
+      { channel: 'texture', octave: 1, radius: 5, weight: 1.437 },
+      { channel: 'l', octave: 2, radius: 5, weight: 1.806 },
+      { channel: 'texture', octave: 2, radius: 5, weight: 1.457 },
+    ],
+  },
+  global: { bias: -1.567, local: 0.843, spectral: 2.061 },
 };

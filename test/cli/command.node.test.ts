@@ -35,6 +35,7 @@ describe('--help', () => {
       'evaluate',
       'explain',
       'data',
+      'contours',
       'inspect',
       'convert',
       'doctor',
