@@ -16,6 +16,10 @@ export {
   type TensorEntry,
   type TensorFile,
 } from './checkpoints/tensor_file.js';
+export { detectContours, type OrientedContours } from './contours/detector.js';
+export { type ContourGrid, gridOfRegions, regionsOfGrid } from './contours/grid.js';
+export { type Merge, RegionHierarchy, type RegionMap } from './contours/hierarchy.js';
+export { oversegment, regionHierarchy } from './contours/oversegmentation.js';
 export * from './data/augment.js';
 export * from './data/builtin_descriptions.js';
 export * from './data/check.js';
@@ -38,6 +42,8 @@ export { type InstanceEncoding, type LabelReading, PLAIN_LABELS } from './data/l
 export * from './data/lists.js';
 export { type Batch, Loader, type LoaderOptions } from './data/loader.js';
 export { parseRegionRule, type RegionRule } from './data/region_rule.js';
+export * from './evaluation/boundaries.js';
+export * from './evaluation/boundaries_regions.js';
 export { BoundaryF, type BoundaryFOptions, type BoundaryFResult } from './evaluation/boundary_f.js';
 export { ConfusionMatrix, type SegmentationScore } from './evaluation/confusion.js';
 export type { LabelMap } from './evaluation/label_map.js';

@@ -167,7 +167,7 @@ function find(parent: Int32Array, node: number): number {
   return root;
 }
 
-export interface RegionScore {
+export interface HierarchyScore {
   /** At the best threshold for all images, at each image's own, and with the best regions of any threshold. */
   readonly covering: { readonly ods: number; readonly ois: number; readonly best: number; readonly threshold: number };
   readonly rand: { readonly ods: number; readonly ois: number };
@@ -191,7 +191,7 @@ export class RegionBenchmark {
     this.#images.push(agreements);
   }
 
-  score(): RegionScore {
+  score(): HierarchyScore {
     const images = this.#images;
     const weighted = (value: (image: RegionAgreements) => number, weight: (image: RegionAgreements) => number) =>
       images.reduce((sum, image) => sum + value(image) * weight(image), 0) /
