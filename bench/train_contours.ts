@@ -5,8 +5,9 @@
  *
  * Samples are pixels on the ridges of the detector with the weights as they are, so a second run starts from better ones. The
  * target is the share of humans who drew a boundary within three pixels. First the local cues, then how far to
- * trust them and the spectral gradient are fitted by logistic regression. That gives the spectral gradient the weight that
- * explains pixels best; regions gain from more, so multiples of it are tried on the benchmark itself, on a part of the images.
+ * trust them and the spectral gradient are fitted by logistic regression. Whether regions gain from a larger weight of the
+ * spectral gradient than explains pixels best, and how shallow basins may be, is tried on the benchmark itself, on a part
+ * of the images.
  */
 import { type Cue, LocalCues } from '../src/contours/cues.js';
 import { globalGradients, joinCues, saturated } from '../src/contours/detector.js';

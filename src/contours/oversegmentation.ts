@@ -10,7 +10,7 @@ import { joinShallow, watershed } from './watershed.js';
 import { WEIGHTS } from './weights.js';
 
 /** Basins that are less deep than this share of the height of their lowest pass are no regions of their own. */
-const SHALLOW = 0.3;
+const SHALLOW = 0.35;
 
 /**
  * What the regions of a photo depend on, for keys of what is kept on disk. The number is to be raised whenever the code gives

@@ -1,4 +1,4 @@
-/** What the contour detector learnt. Written by `node scripts/run_bench.mjs train_contours`; see docs/contours.md. */
+/** What the contour detector learnt. Printed by `node scripts/run_bench.mjs train_contours`; see docs/contours.md. */
 import type { WeightedCue } from './cues.js';
 
 export interface Weights {
@@ -10,16 +10,16 @@ export interface Weights {
 
 export const WEIGHTS: Weights = {
   local: {
-    bias: -8.131,
+    bias: -8.423,
     cues: [
-      { channel: 'l', octave: 0, radius: 3, weight: 2.525 },
-      { channel: 'texture', octave: 0, radius: 3, weight: 1.277 },
-      { channel: 'a', octave: 1, radius: 5, weight: 1.923 },
-      { channel: 'b', octave: 1, radius: 5, weight: 2.542 },
-      { channel: 'texture', octave: 1, radius: 5, weight: 1.437 },
-      { channel: 'l', octave: 2, radius: 5, weight: 1.806 },
-      { channel: 'texture', octave: 2, radius: 5, weight: 1.457 },
+      { channel: 'l', octave: 0, radius: 3, weight: 2.381 },
+      { channel: 'texture', octave: 0, radius: 3, weight: 1.463 },
+      { channel: 'a', octave: 1, radius: 5, weight: 2.336 },
+      { channel: 'b', octave: 1, radius: 5, weight: 1.58 },
+      { channel: 'texture', octave: 1, radius: 5, weight: 2.1 },
+      { channel: 'l', octave: 2, radius: 5, weight: 1.389 },
+      { channel: 'texture', octave: 2, radius: 5, weight: 1.974 },
     ],
   },
-  global: { bias: -1.567, local: 0.843, spectral: 2.061 },
+  global: { bias: -1.068, local: 0.842, spectral: 1.405 },
 };
