@@ -70,7 +70,17 @@ test('Node imports it, computes, and exits by itself', async () => {
 
 test('its command runs', async () => {
   const { stdout } = await run(join(app, 'node_modules', '.bin', 'segsort'), ['--help']);
-  for (const command of ['train', 'prototypes', 'predict', 'evaluate', 'doctor', 'demo'])
+  for (const command of [
+    'train',
+    'prototypes',
+    'predict',
+    'evaluate',
+    'explain',
+    'inspect',
+    'convert',
+    'doctor',
+    'demo',
+  ])
     expect(stdout).toMatch(new RegExp(`^ +${command}\\b`, 'm'));
 });
 
@@ -102,6 +112,8 @@ test('Vite bundles it for browsers, without Node', async () => {
     logLevel: 'silent',
     build: {
       outDir: 'site',
+      // The page takes everything there is.
+      chunkSizeWarningLimit: 2000,
       rollupOptions: { onwarn: (warning) => warnings.push(warning.message) },
     },
   });
