@@ -54,7 +54,20 @@ for (const seed of values.seeds.split(','))
       const run = join(values.runs, name);
       const data = join(values.data, dataset);
       if (!existsSync(join(run, 'checkpoint.safetensors')))
-        segsort('train', '--data', data, '--classes', classes, '--out', run, ...COMMON, ...flags, '--seed', seed, ...positionals);
+        segsort(
+          'train',
+          '--data',
+          data,
+          '--classes',
+          classes,
+          '--out',
+          run,
+          ...COMMON,
+          ...flags,
+          '--seed',
+          seed,
+          ...positionals,
+        );
       else segsort('train', '--resume', run);
       if (objective !== 'softmax') segsort('prototypes', run, '--prototype-images', values.prototypes);
       segsort('evaluate', run, '--boundaries', '--limit', values.images);
