@@ -34,7 +34,7 @@ const bundles = [
     chunkNames: 'chunk-[hash]',
   },
   { ...browser, entryPoints: { index: 'src/index.ts' } },
-  { ...node, entryPoints: { region_worker: 'src/cli/region_worker.ts' } },
+  { ...node, entryPoints: { region_worker: 'src/cli/training/region_worker.ts' } },
   // One file for both: bundlers for browsers find it beside `index.js`, Node beside `index.node.js`.
   { ...browser, platform: 'neutral', entryPoints: { decode_worker: 'src/data/decode_worker.ts' } },
 ];

@@ -15,11 +15,11 @@ import { boundaries, type IdMap } from '../viz/maps.js';
 import { Manifest } from './contours_manifest.js';
 import { openList } from './data_folder.js';
 import { EXIT, UsageError } from './errors.js';
-import { type BadImage, describeBadImages } from './inputs.js';
 import { wholeNumber } from './options.js';
 import { Progress } from './progress.js';
-import { type RegionMaker, startRegionMakers } from './region_threads.js';
-import { WITHOUT_REGIONS } from './segmentation.js';
+import { type BadImage, describeBadImages } from './segmenting/inputs.js';
+import { WITHOUT_REGIONS } from './segmenting/segmentation.js';
+import { type RegionMaker, startRegionMakers } from './training/region_threads.js';
 
 interface ContoursOptions {
   readonly out: string;

@@ -3,20 +3,20 @@ import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { HARD_SCENES } from '../data/digits.js';
 import { type DigitSceneFolder, writeDigitScenes } from '../data/digits.node.js';
-import { type PartialConfig, type ResolvedConfig, resolveConfig } from './config.js';
+import { type PartialConfig, type ResolvedConfig, resolveConfig } from './config/config.js';
 import { openList } from './data_folder.js';
 import { EXIT } from './errors.js';
 import { evaluateRun } from './evaluate.js';
 import { type AdapterOptions, addAdapterFlag, addConfigFlags, configFromFlags, wholeNumber } from './options.js';
 import { formatDuration, Progress } from './progress.js';
 import { extractPrototypes, savePrototypes } from './prototypes.js';
-import { scoreTable } from './report.js';
 import { defaultRunFolder, RunFolder } from './run_folder.js';
-import { type Scores, scoreDataset } from './scoring.js';
-import { openSegmenter, type Work, weightsOf } from './segmentation.js';
+import { scoreTable } from './segmenting/report.js';
+import { type Scores, scoreDataset } from './segmenting/scoring.js';
+import { openSegmenter, type Work, weightsOf } from './segmenting/segmentation.js';
 import { type Session, withGpu } from './session.js';
 import { describeOutcome } from './train.js';
-import { trainRun } from './training_run.js';
+import { trainRun } from './training/run.js';
 
 interface DemoOptions extends AdapterOptions {
   readonly hard?: boolean;

@@ -4,22 +4,35 @@ import { Command, Option } from 'commander';
 import type { Dataset } from '../data/dataset.js';
 import type { ObjectOptions } from '../segsort/panoptic.js';
 import type { PrototypeTable } from '../segsort/prototype_table.js';
+import { prototypeList } from './config/stages.js';
 import { openList, requireLabels } from './data_folder.js';
-import { descriptionOf } from './description.js';
 import { UsageError } from './errors.js';
-import { addObjectFlags, type ObjectFlags, objectsOf } from './objects.js';
 import { type AdapterOptions, addAdapterFlag, wholeNumber } from './options.js';
 import { addPrototypesFlag, addRetrievalFlags, openRun, prototypesToSearch } from './prototypes.js';
-import { confusionCsv, type EvaluationReport, evaluationReport, furtherTables, scoreTable } from './report.js';
-import { TrainingSegments } from './retrieved.js';
 import type { RunFolder } from './run_folder.js';
-import { type Scores, scoreDataset } from './scoring.js';
-import { firstOf, openSegmenter, type Weights, WITHOUT_REGIONS, type Work, weightsOf } from './segmentation.js';
+import { descriptionOf } from './segmenting/description.js';
+import { addObjectFlags, type ObjectFlags, objectsOf } from './segmenting/objects.js';
+import {
+  confusionCsv,
+  type EvaluationReport,
+  evaluationReport,
+  furtherTables,
+  scoreTable,
+} from './segmenting/report.js';
+import { TrainingSegments } from './segmenting/retrieved.js';
+import { type Scores, scoreDataset } from './segmenting/scoring.js';
+import {
+  firstOf,
+  openSegmenter,
+  type Weights,
+  WITHOUT_REGIONS,
+  type Work,
+  weightsOf,
+} from './segmenting/segmentation.js';
+import { SheetBuilder, spread } from './segmenting/sheet.js';
+import { addViewFlags, type ViewFlags, viewsOf } from './segmenting/views.js';
 import { withGpu } from './session.js';
-import { SheetBuilder, spread } from './sheet.js';
-import { prototypeList } from './stages.js';
 import { percent } from './table.js';
-import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
 interface EvaluateOptions extends AdapterOptions, ViewFlags, ObjectFlags {
   readonly list?: string;

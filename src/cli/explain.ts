@@ -10,15 +10,15 @@ import type { PrototypeTable } from '../segsort/prototype_table.js';
 import { explanationSheet } from '../viz/explanation_sheet.js';
 import { maskOf } from '../viz/maps.js';
 import { openList } from './data_folder.js';
-import { descriptionOf } from './description.js';
 import { EXIT } from './errors.js';
-import { explainSegments, type SegmentExplanation } from './explanation.js';
-import { type BadImage, describeBadImages, imagesOf, outputNames, readableImages } from './inputs.js';
 import { type AdapterOptions, addAdapterFlag, wholeNumber } from './options.js';
-import { Outlines } from './outlines.js';
 import { addPrototypesFlag, addRetrievalFlags, openPrototypes, openRun, requireRetrieval } from './prototypes.js';
-import { TrainingSegments } from './retrieved.js';
 import type { RunFolder } from './run_folder.js';
+import { descriptionOf } from './segmenting/description.js';
+import { explainSegments, type SegmentExplanation } from './segmenting/explanation.js';
+import { type BadImage, describeBadImages, imagesOf, outputNames, readableImages } from './segmenting/inputs.js';
+import { Outlines } from './segmenting/outlines.js';
+import { TrainingSegments } from './segmenting/retrieved.js';
 import {
   enlarge,
   entriesOf,
@@ -29,10 +29,10 @@ import {
   truthOf,
   WITHOUT_REGIONS,
   weightsOf,
-} from './segmentation.js';
+} from './segmenting/segmentation.js';
+import { embeddingMap } from './segmenting/sheet.js';
+import { addViewFlags, type ViewFlags, viewsOf } from './segmenting/views.js';
 import { withGpu } from './session.js';
-import { embeddingMap } from './sheet.js';
-import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
 interface ExplainOptions extends AdapterOptions, ViewFlags {
   readonly list?: string;

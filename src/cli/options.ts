@@ -1,9 +1,9 @@
 /** Flags made from the fields of the configuration, and those that several commands share. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AdapterChoice } from '../platform/gpu.js';
-import type { PartialConfig } from './config.js';
-import { flaggedFields } from './config.js';
-import type { PlacedField } from './config_fields.js';
+import type { PartialConfig } from './config/config.js';
+import { flaggedFields } from './config/config.js';
+import type { PlacedField } from './config/fields.js';
 
 export interface AdapterOptions {
   readonly adapter?: AdapterChoice;

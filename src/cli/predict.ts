@@ -9,17 +9,17 @@ import { writeFileAtomic } from '../platform/files.node.js';
 import { type ObjectOptions, panopticOf } from '../segsort/panoptic.js';
 import type { PrototypeTable } from '../segsort/prototype_table.js';
 import { overlayLabels } from '../viz/maps.js';
-import { descriptionOf } from './description.js';
 import { EXIT } from './errors.js';
-import { type BadImage, describeBadImages, imagesOf, outputNames, readableImages } from './inputs.js';
-import { addObjectFlags, type ObjectFlags, objectsOf } from './objects.js';
 import { type AdapterOptions, addAdapterFlag } from './options.js';
-import { type PanopticEntry, panopticImage, panopticIndex } from './panoptic_files.js';
 import { addPrototypesFlag, addRetrievalFlags, openRun, prototypesToSearch } from './prototypes.js';
 import type { RunFolder } from './run_folder.js';
-import { imageOf, openSegmenter, segmentAll, type Weights, type Work, weightsOf } from './segmentation.js';
+import { descriptionOf } from './segmenting/description.js';
+import { type BadImage, describeBadImages, imagesOf, outputNames, readableImages } from './segmenting/inputs.js';
+import { addObjectFlags, type ObjectFlags, objectsOf } from './segmenting/objects.js';
+import { type PanopticEntry, panopticImage, panopticIndex } from './segmenting/panoptic_files.js';
+import { imageOf, openSegmenter, segmentAll, type Weights, type Work, weightsOf } from './segmenting/segmentation.js';
+import { addViewFlags, type ViewFlags, viewsOf } from './segmenting/views.js';
 import { withGpu } from './session.js';
-import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
 interface PredictOptions extends AdapterOptions, ViewFlags, ObjectFlags {
   readonly list?: string;

@@ -3,12 +3,13 @@ import { Command, Option } from 'commander';
 import { serializeNpy } from '../checkpoints/numpy_header.js';
 import type { Dataset } from '../data/dataset.js';
 import { PrototypeTable } from '../segsort/prototype_table.js';
-import { resolveConfig } from './config.js';
+import { resolveConfig } from './config/config.js';
+import { prototypeList } from './config/stages.js';
 import { openList, requireLabels } from './data_folder.js';
 import { UsageError } from './errors.js';
 import { type AdapterOptions, addAdapterFlag, addConfigFlags, configFromFlags } from './options.js';
-import { readPrototypes, type SearchedPrototypes } from './prototype_files.js';
 import { RunFolder } from './run_folder.js';
+import { readPrototypes, type SearchedPrototypes } from './segmenting/prototype_files.js';
 import {
   extractTable,
   firstOf,
@@ -18,10 +19,9 @@ import {
   WITHOUT_REGIONS,
   type Work,
   weightsOf,
-} from './segmentation.js';
+} from './segmenting/segmentation.js';
+import { addViewFlags, type ViewFlags, viewsOf } from './segmenting/views.js';
 import { withGpu } from './session.js';
-import { prototypeList } from './stages.js';
-import { addViewFlags, type ViewFlags, viewsOf } from './views.js';
 
 interface PrototypesOptions extends AdapterOptions, ViewFlags {
   readonly list?: string;

@@ -2,7 +2,7 @@
 import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { writeFileAtomic } from '../platform/files.node.js';
-import { formatConfigFile, type ResolvedConfig, resolveConfig } from './config.js';
+import { formatConfigFile, type ResolvedConfig, resolveConfig } from './config/config.js';
 import { UsageError } from './errors.js';
 
 /**

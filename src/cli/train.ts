@@ -1,22 +1,28 @@
 /** `segsort train`: trains a network on a folder of images and labels, or goes on with a run. */
 
 import { Command, Option } from 'commander';
-import { flaggedFields, type PartialConfig, type ResolvedConfig, type RunConfig, resolveConfig } from './config.js';
-import { flagOf } from './config_fields.js';
-import { checkWeights, configure, type StartOptions } from './configure.js';
+import {
+  flaggedFields,
+  type PartialConfig,
+  type ResolvedConfig,
+  type RunConfig,
+  resolveConfig,
+} from './config/config.js';
+import { checkWeights, configure, type StartOptions } from './config/configure.js';
+import { flagOf } from './config/fields.js';
+import { learnsEmbedding } from './config/objective.js';
+import { PRESETS } from './config/presets.js';
+import { stagesOf, totalSteps } from './config/stages.js';
 import { EXIT, UsageError } from './errors.js';
-import { learnsEmbedding } from './objective.js';
 import { type AdapterOptions, addAdapterFlag, addConfigFlags, configFromFlags } from './options.js';
-import { PRESETS } from './presets.js';
-import { profileTable } from './profile.js';
 import { formatDuration } from './progress.js';
 import { defaultRunFolder, type ResumePoint, RunFolder } from './run_folder.js';
 import { withGpu } from './session.js';
-import { stagesOf, totalSteps } from './stages.js';
-import { openTrainingSet } from './training_data.js';
-import { type TrainingOutcome, trainRun } from './training_run.js';
-import { setUpTraining } from './training_setup.js';
-import { openValidation } from './validation.js';
+import { openTrainingSet } from './training/data.js';
+import { profileTable } from './training/profile.js';
+import { type TrainingOutcome, trainRun } from './training/run.js';
+import { setUpTraining } from './training/setup.js';
+import { openValidation } from './training/validation.js';
 
 interface TrainOptions extends AdapterOptions, StartOptions {
   readonly out?: string;

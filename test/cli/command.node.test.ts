@@ -2,7 +2,7 @@ import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { resolveConfig } from '../../src/cli/config.js';
+import { resolveConfig } from '../../src/cli/config/config.js';
 import { buildProgram } from '../../src/cli/program.js';
 import { RunFolder } from '../../src/cli/run_folder.js';
 import { run } from '../support/command.js';

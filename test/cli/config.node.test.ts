@@ -5,11 +5,11 @@ import {
   formatConfigFile,
   type PartialConfig,
   resolveConfig,
-} from '../../src/cli/config.js';
+} from '../../src/cli/config/config.js';
+import { networkOf } from '../../src/cli/config/objective.js';
+import { PRESETS, type PresetName, VOC_CLASSES } from '../../src/cli/config/presets.js';
+import { prototypeList, stageAt, stagesOf, totalSteps } from '../../src/cli/config/stages.js';
 import { UsageError } from '../../src/cli/errors.js';
-import { networkOf } from '../../src/cli/objective.js';
-import { PRESETS, type PresetName, VOC_CLASSES } from '../../src/cli/presets.js';
-import { prototypeList, stageAt, stagesOf, totalSteps } from '../../src/cli/stages.js';
 
 const data = { root: '/photos', train: 'train.txt', validation: null, classes: ['background', 'cat'] };
 const resolve = (preset: PresetName, flags: PartialConfig = {}, contents?: unknown) =>

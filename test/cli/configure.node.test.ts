@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkWeights, configure, type StartOptions } from '../../src/cli/configure.js';
+import { checkWeights, configure, type StartOptions } from '../../src/cli/config/configure.js';
 import { run } from '../support/command.js';
 
 let folder: string;

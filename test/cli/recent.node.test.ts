@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Recent } from '../../src/cli/recent.js';
+import { Recent } from '../../src/cli/segmenting/recent.js';
 
 it('makes again what was not used lately, and nothing twice at a time', async () => {
   const made: number[] = [];

@@ -1,0 +1,120 @@
+/** The images that a command is told to segment: files, folders, globs, a list. */
+import { readdir, stat } from 'node:fs/promises';
+import { dirname, extname, relative, resolve } from 'node:path';
+import { glob, isDynamicPattern } from 'tinyglobby';
+import { Dataset } from '../../data/dataset.js';
+import { DataError } from '../../data/errors.js';
+import { folderFiles } from '../../platform/files.node.js';
+import { openList } from '../data_folder.js';
+import { UsageError } from '../errors.js';
+import type { RunFolder } from '../run_folder.js';
+import { entriesOf, WITHOUT_REGIONS } from './segmentation.js';
+
+const ENDINGS = new Set(['.jpg', '.jpeg', '.png']);
+
+/**
+ * The images of a list, or those named on the command line, as a data set; with the list's labels and instances if `labels`
+ * says so, else it does not matter whether there are any.
+ *
+ * @throws UsageError where nothing, or nothing that there is, was named
+ */
+export async function imagesOf(
+  run: RunFolder,
+  paths: readonly string[],
+  list: string | undefined,
+  { labels = false } = {},
+): Promise<Dataset> {
+  if ((list === undefined) === (paths.length === 0))
+    throw new UsageError('name either images and folders, or a --list of images');
+  if (list !== undefined) {
+    const listed = await openList(run.config.data.root, list, 'list', WITHOUT_REGIONS);
+    if (labels) return listed;
+    const entries = listed.list.entries.map(({ image, line }) => ({ image, label: null, line }));
+    return new Dataset(listed.source, { file: listed.list.file, entries });
+  }
+  const files = [...new Set((await Promise.all(paths.map(filesUnder))).flat())];
+  const common = commonFolder(files);
+  const entries = files.map((file, index) => ({ image: relative(common, file), label: null, line: index + 1 }));
+  return new Dataset(folderFiles(common), { file: 'the command line', entries });
+}
+
+/** A file itself; of a folder, the images in it, by name; of a pattern, the files that match. */
+async function filesUnder(path: string): Promise<string[]> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (!found && isDynamicPattern(path)) return filesLike(path);
+  if (!found) throw new UsageError(`there is no image or folder ${path}`);
+  if (!found.isDirectory()) return [resolve(path)];
+  const names = (await readdir(path)).filter(looksLikeImage);
+  if (names.length === 0) throw new UsageError(`${path} holds no images; they are known by .jpg, .jpeg and .png`);
+  return names.sort().map((name) => resolve(path, name));
+}
+
+async function filesLike(pattern: string): Promise<string[]> {
+  const files = await glob(pattern, { absolute: true, expandDirectories: false });
+  const images = files.filter(looksLikeImage);
+  if (images.length === 0) throw new UsageError(`no .jpg, .jpeg or .png matches ${pattern}`);
+  return images.sort().map((file) => resolve(file));
+}
+
+const looksLikeImage = (name: string): boolean => ENDINGS.has(extname(name).toLowerCase());
+
+/** The deepest folder that holds all files. */
+function commonFolder(files: readonly string[]): string {
+  let folder = dirname(files[0]!);
+  const holds = (file: string) => !relative(folder, file).startsWith('..');
+  while (!files.every(holds) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
+}
+
+export interface BadImage {
+  readonly name: string;
+  readonly message: string;
+}
+
+/** The images whose headers can be read, and the others. Null where there are none that can. */
+export async function readableImages(dataset: Dataset): Promise<{ readable: Dataset | null; bad: BadImage[] }> {
+  const bad: BadImage[] = [];
+  const indices: number[] = [];
+  for (let index = 0; index < dataset.length; index++)
+    try {
+      await dataset.sizeOf(index);
+      indices.push(index);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      bad.push({ name: dataset.names[index]!, message: error.message });
+    }
+  if (bad.length === 0) return { readable: dataset, bad };
+  return { readable: indices.length > 0 ? entriesOf(dataset, indices) : null, bad };
+}
+
+/** What was wrong with the images that were passed over, a line each. */
+export function describeBadImages(bad: readonly BadImage[], of: number): string {
+  const lines = bad.map(({ message }) => `\n  ${message}`);
+  return `segsort: ${bad.length} of ${of} images could not be read:${lines.join('')}`;
+}
+
+/**
+ * Names for the results of images, without ending: the image's own, with its ending where a file of another
+ * would have the same name.
+ *
+ * @throws UsageError where a result would overwrite an image
+ */
+export function outputNames(dataset: Dataset, out: string, suffixes: readonly string[]): string[] {
+  const files = (name: string) => suffixes.map((suffix) => `${name}${suffix}`);
+  const stems = dataset.names.map(withoutEnding);
+  const counts = new Map<string, number>();
+  for (const file of stems.flatMap(files)) counts.set(file, (counts.get(file) ?? 0) + 1);
+  const names = stems.map((stem, index) =>
+    files(stem).some((file) => counts.get(file)! > 1) ? dataset.names[index]! : stem,
+  );
+  const images = new Set(dataset.names.map((name) => resolve(dataset.source.root, name)));
+  for (const file of names.flatMap(files))
+    if (images.has(resolve(out, file)))
+      throw new UsageError(`${resolve(out, file)} is an image to be read; name another folder with --out`);
+  return names;
+}
+
+const withoutEnding = (path: string): string => path.slice(0, path.length - extname(path).length);

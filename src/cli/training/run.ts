@@ -1,0 +1,232 @@
+/**
+ * Training with everything around it: stages, progress, metrics, validation, checkpoints, Ctrl-C. `train` and `demo`
+ * share it.
+ */
+import { parseSafetensors } from '../../checkpoints/safetensors.js';
+import type { SubmittedStep, TrainingMetrics } from '../../segsort/trainer.js';
+import { type Stage, stagesOf, totalSteps } from '../config/stages.js';
+import { UsageError } from '../errors.js';
+import { exists, type RunFolder, readJson } from '../run_folder.js';
+import { environmentOf, type Session } from '../session.js';
+import { Interrupt } from './interrupt.js';
+import { RunLog } from './log.js';
+import { setUpTraining, type TrainingSetup } from './setup.js';
+import { openValidation, type ValidationSets, validate } from './validation.js';
+import { loadWeights } from './weights.js';
+
+export interface TrainingRequest {
+  readonly run: RunFolder;
+  /** Goes on from a checkpoint. */
+  readonly resume: boolean;
+  /** Which; the run's last unless told otherwise. */
+  readonly checkpoint?: string;
+  /** Checks every value for NaN, and names the first op that produces one. */
+  readonly debugNan: boolean;
+}
+
+export interface TrainingOutcome {
+  /** Of all stages. */
+  readonly steps: number;
+  /** False where Ctrl-C ended it early. */
+  readonly complete: boolean;
+  /** Since step 0, over all starts. */
+  readonly seconds: number;
+}
+
+/** What a run has come to. */
+interface Position {
+  /** Steps done, over all stages. */
+  done: number;
+  /** The step of the checkpoint on disk, and its contents; null before the first. */
+  saved: { readonly step: number; readonly bytes: Uint8Array<ArrayBuffer> } | null;
+}
+
+/** Trains up to the configured number of steps, or until Ctrl-C; in either case the last step is in the checkpoint. */
+export async function trainRun(session: Session, request: TrainingRequest): Promise<TrainingOutcome> {
+  const { run } = request;
+  const saved = request.resume ? await savedAt(request) : null;
+  const total = totalSteps(run.config);
+  const position: Position = { done: saved?.step ?? 0, saved };
+  if (position.done > total)
+    throw new UsageError(`${run.checkpoint} holds step ${position.done}, more than the ${total} of the configuration`);
+  await using log = await RunLog.open(run, position.done);
+  let started = false;
+  for (const stage of stagesOf(run.config)) {
+    const sets = await openValidation(stage.config);
+    const unscored =
+      sets !== null && position.done > 0 && isScored(stage, position.done) && !log.isScored(position.done);
+    if (stage.lastStep < position.done || (stage.lastStep === position.done && !unscored)) continue;
+    await using setup = await setUpTraining(session, stage);
+    await fill(session, stage, setup, position, run);
+    if (!started) await recordStart(session, run, position.done);
+    started = true;
+    using interrupt = new Interrupt(() => {
+      log.pause();
+      console.error('stopping after this step; press Ctrl-C again to end at once, without a checkpoint');
+    });
+    try {
+      await new StageLoop(session, { stage, setup, request, position, log, sets, interrupt }).run(unscored);
+    } catch (error) {
+      throw withAdvice(error, run, position.saved?.step ?? null);
+    }
+    if (interrupt.requested) break;
+  }
+  return { steps: position.done, complete: position.done === total, seconds: log.seconds };
+}
+
+/** The checkpoint to go on from. One that is not the last becomes it, so that another resumption finds the same. */
+async function savedAt({ run, checkpoint = run.checkpoint }: TrainingRequest): Promise<NonNullable<Position['saved']>> {
+  const bytes = await run.readCheckpoint(checkpoint);
+  const step = Number(parseSafetensors(bytes, checkpoint).metadata.step ?? Number.NaN);
+  if (!Number.isInteger(step) || step < 0)
+    throw new UsageError(
+      `${checkpoint} does not say how many steps were done: it is not a checkpoint of a training run`,
+    );
+  if (checkpoint !== run.checkpoint) await run.write('checkpoint.safetensors', bytes);
+  return { step, bytes };
+}
+
+/** Gives a stage the weights it starts from, or goes on with. */
+async function fill(
+  session: Session,
+  stage: Stage,
+  { trainer }: TrainingSetup,
+  { done, saved }: Position,
+  run: RunFolder,
+): Promise<void> {
+  const { weights } = stage.config.network;
+  if (saved && done > stage.firstStep) trainer.restore(saved.bytes, run.checkpoint);
+  else if (saved && stage.number > 1) {
+    const name = `stage-${stage.number - 1}.safetensors`;
+    await run.keepCheckpoint(name);
+    await loadWeights(session, trainer.network, run.path(name), { head: !stage.newHead });
+  } else if (weights !== null) await loadWeights(session, trainer.network, weights, { head: !stage.newHead });
+}
+
+/** Whether held-out images are scored after so many steps. */
+function isScored({ config, lastStep }: Stage, step: number): boolean {
+  const { validateEvery } = config.run;
+  return validateEvery !== null && (step % validateEvery === 0 || step === lastStep);
+}
+
+interface StageContext {
+  readonly stage: Stage;
+  readonly setup: TrainingSetup;
+  readonly request: TrainingRequest;
+  readonly position: Position;
+  readonly log: RunLog;
+  readonly sets: ValidationSets | null;
+  readonly interrupt: Interrupt;
+}
+
+/** The steps of a stage. */
+class StageLoop {
+  readonly #session: Session;
+  readonly #context: StageContext;
+
+  constructor(session: Session, context: StageContext) {
+    this.#session = session;
+    this.#context = context;
+  }
+
+  /** @param unscored whether an earlier start ended between a checkpoint and its scores */
+  async run(unscored: boolean): Promise<void> {
+    const { stage, setup, request, position, log, interrupt, sets } = this.#context;
+    const { logEvery, checkpointEvery } = stage.config.run;
+    const queue = new Throttle(this.#session.runtime.device);
+    if (unscored) await this.#validate();
+    if (position.done < stage.lastStep) log.begin(stage);
+    let submitted: SubmittedStep | undefined;
+    while (position.done < stage.lastStep && !interrupt.requested) {
+      const step = position.done - stage.firstStep;
+      submitted = await setup.trainer.step(await setup.batches(step), step, { checked: request.debugNan });
+      await queue.next();
+      const done = ++position.done;
+      const last = done === stage.lastStep || interrupt.requested;
+      const score = sets !== null && !interrupt.requested && isScored(stage, done);
+      const keep = last || score || done % checkpointEvery === 0;
+      const report = last || step === 0 || done % logEvery === 0;
+      let read: TrainingMetrics | undefined;
+      // Also before a checkpoint: a run gone wrong must not take the place of a good one.
+      if (report || keep) read = await submitted.read();
+      if (report) await log.metrics(done, read!);
+      if (keep) await this.#save();
+      log.progress(done, read);
+      if (score) await this.#validate();
+    }
+    if (position.done > (position.saved?.step ?? 0)) {
+      // Ctrl-C came after the step.
+      await submitted?.read();
+      await this.#save();
+    }
+  }
+
+  async #save(): Promise<void> {
+    const { setup, request, position } = this.#context;
+    const { run } = request;
+    const step = position.done;
+    const bytes = await setup.trainer.checkpoint(step);
+    // Also where the loss was finite: it is that of the weights before this update.
+    refuseNonFinite(bytes, step);
+    await run.write('checkpoint.safetensors', bytes);
+    position.saved = { step, bytes };
+    await run.keepLast(step, run.config.run.keep);
+  }
+
+  async #validate(): Promise<void> {
+    const { stage, setup, request, position, log, sets } = this.#context;
+    log.pause();
+    const images = await log.validationImages(stage.config.data.root);
+    const scores = await validate(this.#session, stage.config, setup.trainer, sets!, images.visit);
+    if (await log.validation({ step: position.done, ...scores }, images.taken))
+      await request.run.keepCheckpoint('best.safetensors');
+    if (position.done < stage.lastStep) log.begin(stage);
+  }
+}
+
+/** @throws Error naming a value of the checkpoint that is NaN or infinite */
+function refuseNonFinite(bytes: Uint8Array<ArrayBuffer>, step: number): void {
+  for (const [name, { dtype, data }] of parseSafetensors(bytes, 'checkpoint').tensors) {
+    if (dtype !== 'F32') continue;
+    for (let i = 0; i < data.length; i++)
+      if (!Number.isFinite(data[i]))
+        throw new Error(
+          `${name} holds ${data[i]} after step ${step}: lower the learning rate, or name the op it comes from with --debug-nan`,
+        );
+  }
+}
+
+/** Keeps the host at most two steps ahead, so that progress is real and Ctrl-C is prompt. */
+class Throttle {
+  readonly #device: GPUDevice;
+  readonly #pending: Promise<unknown>[] = [];
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  async next(): Promise<void> {
+    // A lost device rejects; what uses it next says so.
+    this.#pending.push(this.#device.queue.onSubmittedWorkDone().catch(() => {}));
+    if (this.#pending.length > 2) await this.#pending.shift();
+  }
+}
+
+/** Adds this start to `environment.json`. */
+async function recordStart(session: Session, run: RunFolder, step: number): Promise<void> {
+  const name = 'environment.json';
+  const path = run.path(name);
+  const earlier = step > 0 && (await exists(path)) ? ((await readJson(path)) as { starts?: unknown[] }).starts : [];
+  const start = { step, time: new Date().toISOString(), ...environmentOf(session) };
+  await run.writeJson(name, { starts: [...(earlier ?? []), start] });
+}
+
+/** The error, with what is left to go on from. */
+function withAdvice(error: unknown, run: RunFolder, step: number | null): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  const advice =
+    step === null
+      ? 'No checkpoint had been written yet.'
+      : `The checkpoint of step ${step}, ${run.checkpoint}, is intact; \`segsort train --resume ${run.folder}\` continues from it.`;
+  return new Error(`${message}\n${advice}`, { cause: error });
+}
