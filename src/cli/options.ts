@@ -9,11 +9,24 @@ export interface AdapterOptions {
   readonly adapter?: AdapterChoice;
 }
 
+/** The value of a flag. In a box, because commander takes a bare null (the flag said `none`) for an empty text. */
+class Given {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
 /** Adds the flags of the fields that `include` chooses, under the fields' headings. */
 export function addConfigFlags(command: Command, include: (field: PlacedField) => boolean = () => true): Command {
   for (const field of flaggedFields.filter(include)) {
     const add = (option: Option) => command.addOption(option.helpGroup(`${field.group}:`));
-    add(optionOf(field).argParser(field.parse));
+    add(
+      optionOf(field).argParser((text: string, earlier: unknown) => {
+        return new Given(field.parse(text, earlier instanceof Given ? earlier.value : undefined));
+      }),
+    );
     if (field.opposite) add(new Option(field.opposite, `opposite of ${field.flag}`).hideHelp());
   }
   return command;
@@ -28,8 +41,10 @@ export function configFromFlags(command: Command): PartialConfig {
     const given = (option: Option) => command.getOptionValueSource(option.attributeName()) === 'cli';
     const option = optionOf(field);
     const [section, setting] = field.path as [string, string];
-    if (given(option)) config[section] = { ...config[section], [setting]: values[option.attributeName()] };
-    else if (field.opposite && given(new Option(field.opposite)))
+    if (given(option)) {
+      const value: unknown = values[option.attributeName()];
+      config[section] = { ...config[section], [setting]: value instanceof Given ? value.value : value };
+    } else if (field.opposite && given(new Option(field.opposite)))
       config[section] = { ...config[section], [setting]: false };
   }
   return config as PartialConfig;

@@ -1,3 +1,4 @@
+import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import {
   checkConfig,
@@ -10,6 +11,7 @@ import { networkOf } from '../../src/cli/config/objective.js';
 import { PRESETS, type PresetName, VOC_CLASSES } from '../../src/cli/config/presets.js';
 import { prototypeList, stageAt, stagesOf, totalSteps } from '../../src/cli/config/stages.js';
 import { UsageError } from '../../src/cli/errors.js';
+import { addConfigFlags, configFromFlags } from '../../src/cli/options.js';
 
 const data = { root: '/photos', train: 'train.txt', validation: null, classes: ['background', 'cat'] };
 const resolve = (preset: PresetName, flags: PartialConfig = {}, contents?: unknown) =>
@@ -177,6 +179,19 @@ describe('flags', () => {
     expect(parse('--workers', 'none')).toBe(null);
     expect(parse('--workers', '2')).toBe(2);
     expect(parse('--no-mirror', '')).toBe(false);
+  });
+
+  it('reach the configuration, also where they say none or are given twice', () => {
+    const command = addConfigFlags(new Command());
+    const stages = ['--stage', 'steps=5', '--stage', 'steps=6 not-restore-head'];
+    command.parse(['--validate-every', 'none', '--workers', '2', '--no-mirror', '--not-restore-head', ...stages], {
+      from: 'user',
+    });
+    expect(configFromFlags(command)).toEqual({
+      network: { newHead: true },
+      training: { mirror: false, stages: [{ steps: 5 }, { steps: 6, newHead: true }] },
+      run: { validateEvery: null, workers: 2 },
+    });
   });
 
   it.each([
