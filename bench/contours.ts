@@ -87,7 +87,7 @@ const report = {
 };
 await mkdir(out, { recursive: true });
 const file = join(out, `contours-bsds500-${basename(list, '.txt')}.json`);
-await writeFileAtomic(file, `${JSON.stringify(report, null, 1)}\n`);
+await writeFileAtomic(file, `${JSON.stringify(report, null, 2)}\n`);
 const shown = table();
 console.log(`${shown}\n\nwritten: ${file}`);
 if (list === 'val.txt') await writeTable('docs/contours.md', shown);
