@@ -43,7 +43,7 @@ export type Computation =
       readonly stride: number;
       readonly padding: number;
     }
-  /** x [b,h,w,c] -> [b,h*factor,w*factor,c], bilinear, corners aligned */
+  /** x [b,h,w,c] -> [b,h*factor,w*factor,c], bilinear, pixel centres aligned (PyTorch's `align_corners=False`) */
   | {
       readonly kind: 'resize-bilinear';
       readonly batch: number;
@@ -77,12 +77,14 @@ export interface Case {
   /** Operands, the same at every call: seeded, and scaled so that results are of order 1. */
   operands(): HostTensor[];
   /**
-   * The worst error of results relative to each one's largest element, against float64: everywhere where that is cheap, else at
-   * some hundred places that are spread over the result, borders among them.
+   * The worst error of results relative to each one's largest element, against float64: of every element where that is
+   * cheap, else of some columns and of random combinations of all columns, so that no element goes unseen.
    */
   errorOf(results: readonly ArrayLike<number>[]): number;
   /** Largest error that counts as right, 1e-4 for most. */
   readonly tolerance: number;
+  /** What is expected of the engine: to be `times` as fast as this contender. */
+  readonly ask?: { readonly contender: string; readonly times: number };
 }
 
 /** Someone who computes cases: the engine, another library, PyTorch. */
@@ -101,9 +103,16 @@ export interface Contender {
 }
 
 export interface Prepared {
-  /** Computes once and resolves when the results exist on the device: operands stay there, nothing is read back. */
-  run(): Promise<void>;
+  /**
+   * Computes once and resolves when the results exist on the device: operands stay there, nothing is read back. May resolve with
+   * the milliseconds it took, where whoever computes is another process and knows better than the caller's clock.
+   */
+  run(): Promise<void | number>;
+  /** The same `count` times, waiting only once, so that the time of short runs is not all waiting. Absent: `run` is repeated. */
+  runMany?(count: number): Promise<void | number>;
   /** Results of the last run, in the order of the case. */
   read(): Promise<ArrayLike<number>[]>;
+  /** How it computes, where it can say: kernel variants, memory format. Asked for after the first run. */
+  note?(): Promise<string> | string;
   dispose(): void;
 }
