@@ -107,9 +107,9 @@ export interface Prepared {
    * Computes once and resolves when the results exist on the device: operands stay there, nothing is read back. May resolve with
    * the milliseconds it took, where whoever computes is another process and knows better than the caller's clock.
    */
-  run(): Promise<void | number>;
+  run(): Promise<void> | Promise<number>;
   /** The same `count` times, waiting only once, so that the time of short runs is not all waiting. Absent: `run` is repeated. */
-  runMany?(count: number): Promise<void | number>;
+  runMany?(count: number): Promise<void> | Promise<number>;
   /** Results of the last run, in the order of the case. */
   read(): Promise<ArrayLike<number>[]>;
   /** How it computes, where it can say: kernel variants, memory format. Asked for after the first run. */
