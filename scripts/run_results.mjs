@@ -3,14 +3,14 @@
  * what came out as JSON, from which `scripts/write_results.mjs` makes docs/results.md:
  *
  *   node scripts/run_results.mjs --data FOLDER --out bench/results/real-data-DEVICE.json [--seeds 1,2,3] [--only camvid]
- *        [-- further flags of `segsort train`, such as --preset voc12-supervised --steps 30000]
+ *        [--every 2] [-- further flags of `segsort train`, such as --preset voc12-supervised --steps 30000]
  *
- * FOLDER holds the data sets `voc-animals` and `camvid`. Every run is a `segsort` command as a user would type it. Runs that
+ * FOLDER holds the data sets `voc-animals` and `camvid`; `--every n` trains on every n-th image of their lists. Every run is a `segsort` command as a user would type it. Runs that
  * OUT holds already are not repeated, so that it can be stopped and started again.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -23,6 +23,7 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: 'runs/results' },
     seeds: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
+    every: { type: 'string', default: '1' },
     prototypes: { type: 'string', default: '200' },
     images: { type: 'string', default: '60' },
   },
@@ -60,6 +61,8 @@ for (const seed of values.seeds.split(','))
           data,
           '--classes',
           classes,
+          '--list',
+          trainingList(dataset),
           '--out',
           run,
           ...COMMON,
@@ -70,7 +73,7 @@ for (const seed of values.seeds.split(','))
         );
       else segsort('train', '--resume', run);
       if (objective !== 'softmax') segsort('prototypes', run, '--prototype-images', values.prototypes);
-      segsort('evaluate', run, '--boundaries', '--limit', values.images);
+      segsort('evaluate', run, '--boundaries', '--limit', values.images, '--sheet-of', 'extremes');
       results.runs.push({
         name,
         dataset,
@@ -81,6 +84,24 @@ for (const seed of values.seeds.split(','))
       });
       save();
     }
+
+/** A list of every so many images of a data set's training list. */
+function trainingList(dataset) {
+  const every = Number(values.every);
+  const lines = readFileSync(join(values.data, dataset, 'train.txt'), 'utf8')
+    .trim()
+    .split('\n');
+  const path = resolve(values.runs, 'lists', `${dataset}-every-${every}.txt`);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(
+    path,
+    lines
+      .filter((_, index) => index % every === 0)
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
+  return path;
+}
 
 function segsort(...args) {
   console.error(`\nsegsort ${args.join(' ')}`);
@@ -95,8 +116,8 @@ function readRun(run) {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-  const { confusion: _, ...evaluation } = json('evaluation.json');
-  const { data: __, ...config } = json('config.json');
+  const { confusion: _, perImage: __, ...evaluation } = json('evaluation.json');
+  const { data: ___, ...config } = json('config.json');
   return { config, environment: json('environment.json').starts.at(-1), last: metrics.at(-1), evaluation };
 }
 

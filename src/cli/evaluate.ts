@@ -8,7 +8,7 @@ import { prototypeList } from './config/stages.js';
 import { openList, requireLabels } from './data_folder.js';
 import { UsageError } from './errors.js';
 import { type AdapterOptions, addAdapterFlag, wholeNumber } from './options.js';
-import { addPrototypesFlag, addRetrievalFlags, openRun, prototypesToSearch } from './prototypes.js';
+import { addPrototypesFlag, addRetrievalFlags, openRun, prototypesToSearch, RUN_ARGUMENT } from './prototypes.js';
 import type { RunFolder } from './run_folder.js';
 import { descriptionOf } from './segmenting/description.js';
 import { addObjectFlags, type ObjectFlags, objectsOf } from './segmenting/objects.js';
@@ -29,7 +29,7 @@ import {
   type Work,
   weightsOf,
 } from './segmenting/segmentation.js';
-import { SheetBuilder, spread } from './segmenting/sheet.js';
+import { SheetBuilder, type SheetChoice } from './segmenting/sheet.js';
 import { addViewFlags, type ViewFlags, viewsOf } from './segmenting/views.js';
 import { withGpu } from './session.js';
 import { percent } from './table.js';
@@ -40,6 +40,7 @@ interface EvaluateOptions extends AdapterOptions, ViewFlags, ObjectFlags {
   readonly prototypes?: string;
   readonly boundaries?: boolean;
   readonly sheet: number;
+  readonly sheetOf: SheetChoice;
   readonly json?: boolean;
 }
 
@@ -56,12 +57,20 @@ Examples:
 export function evaluateCommand(): Command {
   const command = new Command('evaluate')
     .description('score a run on held-out images: IoU of every class, mean IoU, contact sheet')
-    .argument('<run>', 'folder of the run')
+    .argument('<run>', RUN_ARGUMENT)
     .addOption(new Option('--list <file>', "list of labelled images (default: the run's validation list)"))
     .addOption(new Option('--limit <n>', 'score only the first n images').argParser(wholeNumber(1)))
     .addOption(new Option('--boundaries', 'also boundary F, and IoU near the true contours'))
     .addOption(
       new Option('--sheet <n>', 'images on the contact sheet; 0 for no sheet').default(6).argParser(wholeNumber(0)),
+    )
+    .addOption(
+      new Option(
+        '--sheet-of <which>',
+        'images evenly spread over the list, or the best and the worst by their mean IoU',
+      )
+        .choices(['spread', 'extremes'])
+        .default('spread'),
     )
     .addOption(new Option('--json', 'print the scores as JSON'));
   addPrototypesFlag(command);
@@ -91,7 +100,10 @@ async function evaluate(run: RunFolder, options: EvaluateOptions): Promise<void>
       `--panoptic: ${heldOut.list.file} has no instance maps; its lines would be \`image label.png instances.png\``,
     );
   await withGpu(options, async (session) => {
-    const sheet = options.sheet > 0 ? { rows: options.sheet, title: `SegSort: ${basename(run.folder)}` } : null;
+    const sheet =
+      options.sheet > 0
+        ? { rows: options.sheet, choice: options.sheetOf, title: `SegSort: ${basename(run.folder)}` }
+        : null;
     const { report, scores, files } = await evaluateRun({ session, config: run.config, views }, run, {
       weights,
       table,
@@ -124,7 +136,12 @@ export interface EvaluationRequest {
   /** Name of the list, for the report. */
   readonly list: string;
   /** The contact sheet to draw, if any. `note` is put behind the score. */
-  readonly sheet: { readonly rows: number; readonly title: string; readonly note?: string } | null;
+  readonly sheet: {
+    readonly rows: number;
+    readonly choice?: SheetChoice;
+    readonly title: string;
+    readonly note?: string;
+  } | null;
   readonly boundaries?: boolean;
   /** How to put objects together, if they are to be scored. */
   readonly panoptic?: ObjectOptions | null;
@@ -145,27 +162,34 @@ export async function evaluateRun(
     (await openList(data.root, request.prototypeList ?? prototypeList(run.config), 'training list', WITHOUT_REGIONS));
   using segmenter = await openSegmenter(work, weights, [heldOut]);
   if (table) segmenter.usePrototypes(table);
-  const builder = sheet && new SheetBuilder(await descriptionOf(work.config), spread(heldOut.length, sheet.rows));
-  const scores = await scoreDataset(work, segmenter, heldOut, (image, accuracy) => builder?.visit(image, accuracy), {
+  const builder =
+    sheet &&
+    new SheetBuilder(await descriptionOf(work.config), table, {
+      images: heldOut.length,
+      rows: sheet.rows,
+      choice: sheet.choice ?? 'spread',
+    });
+  const scores = await scoreDataset(work, segmenter, heldOut, (image, score) => builder?.visit(image, score), {
     boundaries,
     panoptic,
   });
-  const report = evaluationReport(scores, data.classes, {
+  const setting = {
     list,
     classifier: segmenter.options.classifier ?? 'retrieval',
     prototypes: table?.size ?? null,
     neighbours: table ? retrieval.neighbours : null,
     stride: retrieval.stride,
     views: work.views ?? null,
-  });
+  };
+  const report = evaluationReport(scores, data.classes, setting, builder?.entries);
   const files = [
-    await run.writeJson('evaluation.json', report),
-    await run.write('confusion.csv', confusionCsv(report)),
+    await run.writeResult('evaluation.json', `${JSON.stringify(report, null, 2)}\n`),
+    await run.writeResult('confusion.csv', confusionCsv(report)),
   ];
   if (builder && sheet) {
     const training = source && table && new TrainingSegments(table, source, data.classes);
     const subtitle = `mean IoU ${percent(report.meanIou)}% on ${scores.images} images of ${list}${sheet.note ?? ''}`;
-    files.push(await run.write('contact-sheet.png', await builder.finish(training, sheet.title, subtitle)));
+    files.push(await run.writeResult('contact-sheet.png', await builder.finish(training, sheet.title, subtitle)));
   }
   return { report, scores, files };
 }

@@ -12,7 +12,14 @@ import { maskOf } from '../viz/maps.js';
 import { openList } from './data_folder.js';
 import { EXIT } from './errors.js';
 import { type AdapterOptions, addAdapterFlag, wholeNumber } from './options.js';
-import { addPrototypesFlag, addRetrievalFlags, openPrototypes, openRun, requireRetrieval } from './prototypes.js';
+import {
+  addPrototypesFlag,
+  addRetrievalFlags,
+  openPrototypes,
+  openRun,
+  RUN_ARGUMENT,
+  requireRetrieval,
+} from './prototypes.js';
 import type { RunFolder } from './run_folder.js';
 import { descriptionOf } from './segmenting/description.js';
 import { explainSegments, type SegmentExplanation } from './segmenting/explanation.js';
@@ -53,7 +60,7 @@ Example:
 export function explainCommand(): Command {
   const command = new Command('explain')
     .description('show which training segments decided on the labels of an image')
-    .argument('<run>', 'folder of the run')
+    .argument('<run>', RUN_ARGUMENT)
     .argument('[images...]', 'image files, folders of them, and patterns such as "*.jpg" (JPEG and PNG)')
     .addOption(new Option('--list <file>', "explain the images of a list in the run's data folder"))
     .addOption(new Option('--out <folder>', 'where to write (default: RUN/explanations)'))
@@ -75,7 +82,7 @@ async function explain(run: RunFolder, paths: readonly string[], options: Explai
   const weights = await weightsOf(run);
   const all = await imagesOf(run, paths, options.list, { labels: true });
   const { readable, bad } = await readableImages(all);
-  const out = resolve(options.out ?? run.path('explanations'));
+  const out = resolve(options.out ?? join(run.results, 'explanations'));
   const description = await descriptionOf(run.config);
   const views = viewsOf(options);
   if (readable)

@@ -11,7 +11,7 @@ import type { PrototypeTable } from '../segsort/prototype_table.js';
 import { overlayLabels } from '../viz/maps.js';
 import { EXIT } from './errors.js';
 import { type AdapterOptions, addAdapterFlag } from './options.js';
-import { addPrototypesFlag, addRetrievalFlags, openRun, prototypesToSearch } from './prototypes.js';
+import { addPrototypesFlag, addRetrievalFlags, openRun, prototypesToSearch, RUN_ARGUMENT } from './prototypes.js';
 import type { RunFolder } from './run_folder.js';
 import { descriptionOf } from './segmenting/description.js';
 import { type BadImage, describeBadImages, imagesOf, outputNames, readableImages } from './segmenting/inputs.js';
@@ -44,7 +44,7 @@ Examples:
 export function predictCommand(): Command {
   const command = new Command('predict')
     .description('segment images')
-    .argument('<run>', 'folder of the run')
+    .argument('<run>', RUN_ARGUMENT)
     .argument('[images...]', 'image files, folders of them, and patterns such as "*.jpg" (JPEG and PNG)')
     .addOption(new Option('--list <file>', "segment the images of a list in the run's data folder"))
     .addOption(new Option('--out <folder>', 'where to write (default: RUN/predictions)'))
@@ -67,7 +67,7 @@ async function predict(run: RunFolder, paths: readonly string[], options: Predic
   const weights = await weightsOf(run);
   const all = await imagesOf(run, paths, options.list);
   const { readable, bad } = await readableImages(all);
-  const out = resolve(options.out ?? run.path('predictions'));
+  const out = resolve(options.out ?? join(run.results, 'predictions'));
   const table = searched?.table ?? null;
   const views = viewsOf(options);
   const panoptic = await objectsOf(options, run.config, table);

@@ -41,7 +41,7 @@ Examples:
 export function prototypesCommand(): Command {
   const command = new Command('prototypes')
     .description("extract the prototypes of a run's training images")
-    .argument('<run>', 'folder of the run')
+    .argument('<run>', RUN_ARGUMENT)
     .addOption(new Option('--list <file>', 'take them from the images of this list (default: the training list)'))
     .addOption(new Option('--panoptic', 'tell objects of a class apart; the list needs a column of instance maps'))
     .addOption(new Option('--npy', 'also write prototype_features.npy and prototype_labels.npy, as SegSort did'));
@@ -64,6 +64,9 @@ export function prototypesCommand(): Command {
     });
 }
 
+/** What `openRun` takes. */
+export const RUN_ARGUMENT = 'folder of the run, or a checkpoint of it, such as RUN/best.safetensors';
+
 /** @throws UsageError for a run whose network gives classes */
 export function requireRetrieval({ folder, config }: RunFolder): void {
   if (!retrieves(config))
@@ -83,9 +86,10 @@ export function addRetrievalFlags(command: Command, settings: readonly string[])
   addConfigFlags(command, ({ path: [section, setting] }) => section === 'retrieval' && settings.includes(setting!));
 }
 
-/** The run in a folder, with settings changed by flags. */
-export async function openRun(folder: string, command: Command): Promise<RunFolder> {
-  const run = await RunFolder.open(folder);
+/** The run in a folder, or a checkpoint of one, with settings changed by flags. */
+export async function openRun(path: string, command: Command): Promise<RunFolder> {
+  const found = await RunFolder.find(path);
+  const run = found.run.at(found.checkpoint);
   const { preset } = run.resolved;
   const file = { name: run.path('config.json'), contents: run.config };
   return run.with(resolveConfig({ preset, file, flags: configFromFlags(command) }));
@@ -124,18 +128,24 @@ export async function savePrototypes(
   { npy = false, list }: SaveOptions = {},
 ): Promise<string[]> {
   const metadata = { classes: JSON.stringify(run.config.data.classes), ...(list === undefined ? {} : { list }) };
-  const files = [await run.write('prototypes.safetensors', table.serialize(metadata))];
+  const files = [await run.writeResult('prototypes.safetensors', table.serialize(metadata))];
   if (!npy) return files;
   const { size, channels, features, labels } = table;
   const shapes = { features: [size, channels], labels: [size] };
   files.push(
-    await run.write('prototype_features.npy', serializeNpy({ dtype: 'F32', shape: shapes.features, data: features })),
-    await run.write('prototype_labels.npy', serializeNpy({ dtype: 'I32', shape: shapes.labels, data: labels })),
+    await run.writeResult(
+      'prototype_features.npy',
+      serializeNpy({ dtype: 'F32', shape: shapes.features, data: features }),
+    ),
+    await run.writeResult('prototype_labels.npy', serializeNpy({ dtype: 'I32', shape: shapes.labels, data: labels })),
   );
   if (table.instances) {
     const data = table.instances;
     files.push(
-      await run.write('prototype_instance_labels.npy', serializeNpy({ dtype: 'I32', shape: shapes.labels, data })),
+      await run.writeResult(
+        'prototype_instance_labels.npy',
+        serializeNpy({ dtype: 'I32', shape: shapes.labels, data }),
+      ),
     );
   }
   return files;

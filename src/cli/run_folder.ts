@@ -38,6 +38,7 @@ export interface ResumePoint {
   readonly checkpoint: string;
 }
 
+const LAST = 'checkpoint.safetensors';
 /** The folder of checkpoints that are kept beside the last. */
 const KEPT = 'checkpoints';
 const keptName = (step: number): string => `step-${step}.safetensors`;
@@ -45,10 +46,13 @@ const keptName = (step: number): string => `step-${step}.safetensors`;
 export class RunFolder {
   readonly folder: string;
   readonly resolved: ResolvedConfig;
+  /** The checkpoint that is looked at; the last one, unless another was named. */
+  readonly checkpoint: string;
 
-  private constructor(folder: string, resolved: ResolvedConfig) {
+  private constructor(folder: string, resolved: ResolvedConfig, checkpoint = join(folder, LAST)) {
     this.folder = folder;
     this.resolved = resolved;
+    this.checkpoint = checkpoint;
   }
 
   get config() {
@@ -60,12 +64,13 @@ export class RunFolder {
     return join(this.folder, name);
   }
 
-  get checkpoint(): string {
-    return this.path('checkpoint.safetensors');
+  /** Where what is made with the checkpoint goes: the run's folder for the last, one named like the file for others. */
+  get results(): string {
+    return this.checkpoint === this.path(LAST) ? this.folder : this.checkpoint.replace(/\.safetensors$/, '');
   }
 
   get prototypes(): string {
-    return this.path('prototypes.safetensors');
+    return join(this.results, 'prototypes.safetensors');
   }
 
   /**
@@ -116,7 +121,12 @@ export class RunFolder {
 
   /** The same run with other settings, which are not written. */
   with(resolved: ResolvedConfig): RunFolder {
-    return new RunFolder(this.folder, resolved);
+    return new RunFolder(this.folder, resolved, this.checkpoint);
+  }
+
+  /** The same run, for looking at a checkpoint other than the last. */
+  at(checkpoint: string): RunFolder {
+    return new RunFolder(this.folder, this.resolved, checkpoint);
   }
 
   /** Writes a file of the run; a crash leaves either the old contents or the new. */
@@ -130,8 +140,16 @@ export class RunFolder {
     return this.write(name, `${JSON.stringify(value, null, 2)}\n`);
   }
 
+  /** Writes what was made with the checkpoint. */
+  async writeResult(name: string, contents: Uint8Array | string): Promise<string> {
+    const path = join(this.results, name);
+    await mkdir(this.results, { recursive: true });
+    await writeFileAtomic(path, contents);
+    return path;
+  }
+
   /** @throws UsageError where training has not written one yet */
-  async readCheckpoint(file = this.checkpoint): Promise<Uint8Array<ArrayBuffer>> {
+  async readCheckpoint(file: string = this.checkpoint): Promise<Uint8Array<ArrayBuffer>> {
     return this.#read(
       file,
       `has no checkpoint yet; start over with \`segsort train --config ${this.path('config.json')} --out NEW_FOLDER\``,
@@ -164,8 +182,13 @@ export class RunFolder {
   async readPrototypes(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#read(
       this.prototypes,
-      `has no prototypes yet; extract them with \`segsort prototypes ${this.folder}\``,
+      `has no prototypes yet; extract them with \`segsort prototypes ${this.#argument}\``,
     );
+  }
+
+  /** What names the run, and the checkpoint, on a command line. */
+  get #argument(): string {
+    return this.results === this.folder ? this.folder : this.checkpoint;
   }
 
   async #read(path: string, missing: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -173,7 +196,7 @@ export class RunFolder {
       return new Uint8Array(await readFile(path));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      throw new UsageError(`${this.folder} ${missing}`);
+      throw new UsageError(`${this.#argument} ${missing}`);
     }
   }
 

@@ -1,5 +1,5 @@
 /** What is done with a run once it is trained: prototypes, scores, predictions, explanations, through the commands. */
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -158,6 +158,39 @@ describe('segsort evaluate', () => {
     expect(csv[0]).toBe('true class / predicted,background,green,blue,none');
     expect(csv[2]).toBe(['green', ...report.confusion[1]!].join());
     expect(await readdir(path('run'))).not.toContain('contact-sheet.png');
+  });
+
+  it('shows the best and the worst images', async () => {
+    const flags = ['--list', 'train.txt', '--sheet', '2', '--sheet-of', 'extremes', '--json'];
+    const { code, out } = await run('evaluate', path('run'), ...flags);
+    expect(code).toBe(0);
+    const { perImage, sheet }: EvaluationReport = JSON.parse(out);
+    const names = perImage.map(({ name }) => name);
+    expect(names).toEqual(['images/0.png', 'images/1.png', 'images/2.png']);
+    const scores = perImage.map(({ meanIou }) => meanIou!);
+    expect(sheet.map(({ meanIou }) => meanIou)).toEqual([Math.max(...scores), Math.min(...scores)]);
+    for (const { image, meanIou, segment } of sheet) {
+      expect(scores[names.indexOf(image)]).toBe(meanIou);
+      expect(segment!.nearest).toHaveLength(4);
+      expect(CLASSES).toContain(segment!.nearest[0]!.class);
+    }
+    expect(await readdir(path('run'))).toContain('contact-sheet.png');
+  });
+
+  it('takes a checkpoint other than the last, and keeps what is made with it apart', async () => {
+    const best = path('run', 'best.safetensors');
+    await copyFile(path('run', 'checkpoint.safetensors'), best);
+    const early = await run('evaluate', best, '--sheet', '0');
+    expect([early.code, early.err]).toEqual([2, expect.stringContaining(`segsort prototypes ${best}`)]);
+    expect((await run('prototypes', best)).code).toBe(0);
+    expect((await run('evaluate', best, '--sheet', '0')).code).toBe(0);
+    expect((await readdir(path('run', 'best'))).sort()).toEqual([
+      'confusion.csv',
+      'evaluation.json',
+      'prototypes.safetensors',
+    ]);
+    const missing = await run('predict', path('run', 'none.safetensors'), path('data', 'images'));
+    expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('none.safetensors')]);
   });
 
   it('scores a network that classifies pixels, without prototypes', async () => {

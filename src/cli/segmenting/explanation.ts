@@ -48,14 +48,7 @@ export function explainSegments(
       for (const [pixel, cluster] of clusters.entries())
         if (cluster === segment) given.set(found.labels[pixel]!, (given.get(found.labels[pixel]!) ?? 0) + 1);
       const [[label] = [-1]] = byCount(given);
-      const { rows, similarities } = neighbours[segment]!;
-      const nearest = rows.map((prototype, i): NearestSegment => {
-        const { label: own, origin } = table.entry(prototype);
-        return {
-          ...{ prototype, similarity: similarities[i]!, label: own, class: nameOf(own) },
-          ...{ image: origin?.image ?? null, box: origin?.box ?? null },
-        };
-      });
+      const nearest = nearestSegments(neighbours[segment]!, table, nameOf);
       const votes = new Map<number, number>();
       for (const { label: own } of nearest) votes.set(own, (votes.get(own) ?? 0) + 1);
       return [
@@ -74,6 +67,21 @@ export function explainSegments(
     },
   );
   return explained.sort((a, b) => b.share - a.share || a.segment - b.segment);
+}
+
+/** What was retrieved for a segment, most similar first. */
+export function nearestSegments(
+  { rows, similarities }: { readonly rows: readonly number[]; readonly similarities: readonly number[] },
+  table: PrototypeTable,
+  nameOf: (label: number) => string,
+): NearestSegment[] {
+  return rows.map((prototype, i) => {
+    const { label, origin } = table.entry(prototype);
+    return {
+      ...{ prototype, similarity: similarities[i]!, label, class: nameOf(label) },
+      ...{ image: origin?.image ?? null, box: origin?.box ?? null },
+    };
+  });
 }
 
 /** The largest count first; of equal ones the lower label. */

@@ -5,7 +5,8 @@ import type { PanopticScore } from '../../evaluation/panoptic.js';
 import type { RegionScore } from '../../evaluation/regions.js';
 import type { ViewOptions } from '../../segsort/views.js';
 import { formatTable, percent } from '../table.js';
-import type { Scores } from './scoring.js';
+import type { ImageScore, Scores } from './scoring.js';
+import type { SheetEntry } from './sheet.js';
 
 /** How the images were segmented. */
 export interface EvaluationSetting {
@@ -56,6 +57,9 @@ export interface EvaluationReport extends EvaluationSetting {
     readonly things: PanopticScore | null;
     readonly stuff: PanopticScore | null;
   } | null;
+  readonly perImage: readonly ImageScore[];
+  /** What the contact sheet shows, in its order. */
+  readonly sheet: readonly SheetEntry[];
   /** Pixels of each true class (rows) by their predicted class; the last column is of pixels without any. */
   readonly confusion: readonly (readonly number[])[];
 }
@@ -74,8 +78,9 @@ export function evaluationReport(
   scores: Scores,
   names: readonly string[],
   setting: EvaluationSetting,
+  sheet: readonly SheetEntry[] = [],
 ): EvaluationReport {
-  const { score, oracle, commonest, images, regions, boundaries, panoptic } = scores;
+  const { score, oracle, commonest, images, perImage, regions, boundaries, panoptic } = scores;
   const { meanIou, pixelAccuracy, meanAccuracy, frequencyWeightedIou } = score;
   return {
     ...setting,
@@ -103,6 +108,8 @@ export function evaluationReport(
       trimap: boundaries.trimap.map(({ width, meanIou, pixelAccuracy }) => ({ width, meanIou, pixelAccuracy })),
     },
     panoptic: panoptic && { all: panoptic.all, things: panoptic.things, stuff: panoptic.stuff },
+    perImage,
+    sheet,
     confusion: confusionRows(scores, names.length),
   };
 }

@@ -19,8 +19,17 @@ export interface Measures {
   readonly panoptic?: ObjectOptions | null;
 }
 
+/** How one image was labelled. */
+export interface ImageScore {
+  readonly name: string;
+  /** Over the classes that are in it, or were found in it; null where no pixel counts. */
+  readonly meanIou: number | null;
+  readonly pixelAccuracy: number | null;
+}
+
 export interface Scores {
   readonly images: number;
+  readonly perImage: readonly ImageScore[];
   readonly confusion: ConfusionMatrix;
   readonly score: SegmentationScore;
   /** The best labelling that the clusters allow; null where there are none. */
@@ -48,7 +57,7 @@ class Scoring {
   readonly #boundaries: { readonly f: BoundaryF; readonly trimap: Trimap } | null;
   readonly #panoptic: { readonly quality: PanopticQuality; readonly options: ObjectOptions } | null;
   readonly #stride: number;
-  #images = 0;
+  readonly #perImage: ImageScore[] = [];
   #segmented = 0;
 
   constructor(classes: number, stride: number, { boundaries = false, panoptic = null }: Measures) {
@@ -62,8 +71,8 @@ class Scoring {
     };
   }
 
-  /** Returns the pixel accuracy of the image alone. */
-  add(image: Segmented): number | null {
+  /** Returns the scores of the image alone. */
+  add(image: Segmented): ImageScore {
     const { found, height, width, labels } = image;
     const size = { height, width };
     const target = { ...size, stride: this.#stride };
@@ -71,7 +80,9 @@ class Scoring {
     const own = new ConfusionMatrix(this.#confusion.classes, IGNORE_LABEL);
     own.add(truth, labels);
     this.#confusion.merge(own);
-    this.#images++;
+    const { meanIou, pixelAccuracy } = own.score();
+    const score = { name: found.name, meanIou, pixelAccuracy };
+    this.#perImage.push(score);
     if (found.segments) {
       this.#segmented++;
       this.#best.add(truth, enlarge(found.segments.oracle, found, target));
@@ -96,13 +107,14 @@ class Scoring {
         { semantic: large(semantic), instance: large(instance) },
       );
     }
-    return own.score().pixelAccuracy;
+    return score;
   }
 
   scores(): Scores {
     const boundaries = this.#boundaries;
     return {
-      images: this.#images,
+      images: this.#perImage.length,
+      perImage: this.#perImage,
       confusion: this.#confusion,
       score: this.#confusion.score(),
       oracle: this.#segmented > 0 ? this.#best.score() : null,
@@ -123,7 +135,7 @@ export async function scoreDataset(
   work: Work,
   segmenter: Segmenter,
   dataset: Dataset,
-  visit: (image: Segmented, accuracy: number | null) => Promise<void> | void = () => {},
+  visit: (image: Segmented, score: ImageScore) => Promise<void> | void = () => {},
   measures: Measures = {},
 ): Promise<Scores> {
   const scoring = new Scoring(work.config.data.classes.length, segmenter.options.stride, measures);
