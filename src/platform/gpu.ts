@@ -3,6 +3,7 @@
  * limits, and what is known of it. `#gpu` is `gpu.node.ts` under Node and `gpu.browser.ts` in a bundle for browsers.
  */
 import { findAdapter } from '#gpu';
+import { type MatrixProbe, type MatrixUnits, probeMatrixUnits, type SubgroupMatrixConfig } from './matrix_units.js';
 
 export type AdapterChoice = 'auto' | 'gpu' | 'cpu';
 
@@ -16,14 +17,6 @@ export interface GpuOptions {
   readonly notice?: (line: string) => void;
   /** Further Dawn toggles, for experiments; only Node can set them. */
   readonly toggles?: { readonly enable?: readonly string[]; readonly disable?: readonly string[] };
-}
-
-export interface SubgroupMatrixConfig {
-  readonly componentType: string;
-  readonly resultComponentType: string;
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
 }
 
 /** What is known of the device. Empty strings where the browser does not tell. */
@@ -48,6 +41,10 @@ export interface GpuFacts {
   readonly subgroupMaxSize: number;
   /** Shapes of subgroup (tensor core) matrix products; empty without the feature. */
   readonly subgroupMatrixConfigs: readonly SubgroupMatrixConfig[];
+  /** The matrix product that kernels use; absent where there is none, or none that comes out right. */
+  readonly matrixUnits?: MatrixUnits;
+  /** What came of trying the matrix products, in words. */
+  readonly matrixProbe: string;
 }
 
 /** One way an adapter was looked for, and what came of it. */
@@ -98,7 +95,13 @@ const REQUESTED_LIMITS = [
   'maxStorageBuffersPerShaderStage',
 ] as const satisfies readonly (keyof GPUSupportedLimits)[];
 
-const REQUESTED_FEATURES = ['subgroups', 'timestamp-query', 'shader-f16', 'chromium-experimental-subgroup-matrix'];
+const REQUESTED_FEATURES = [
+  'subgroups',
+  'subgroup-size-control',
+  'timestamp-query',
+  'shader-f16',
+  'chromium-experimental-subgroup-matrix',
+];
 
 /**
  * Opens the best adapter: a GPU where there is one, else a software adapter.
@@ -111,7 +114,8 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   const requiredFeatures = REQUESTED_FEATURES.filter((name) => adapter.features.has(name)) as GPUFeatureName[];
   const device = await adapter.requestDevice({ label: 'segsort', requiredFeatures, requiredLimits });
   const release = hold(device);
-  const facts = factsOf(adapter, device, backend);
+  const probe = await probeMatrixUnits(device, matrixConfigsOf(adapter), adapter.info.subgroupMaxSize);
+  const facts = factsOf(adapter, device, backend, probe);
   if (facts.cpu) {
     const notice = options.notice ?? ((line: string) => console.warn(line));
     notice(`segsort: no GPU in use, the CPU does the work (${facts.description || facts.architecture || 'software'})`);
@@ -143,7 +147,14 @@ interface DeveloperInfo {
   readonly subgroupMatrixConfigs?: readonly SubgroupMatrixConfig[];
 }
 
-function factsOf(adapter: GPUAdapter, device: GPUDevice, backend: string): GpuFacts {
+/** As plain objects, which JSON can hold. */
+function matrixConfigsOf({ info }: GPUAdapter): SubgroupMatrixConfig[] {
+  return ((info as GPUAdapterInfo & DeveloperInfo).subgroupMatrixConfigs ?? []).map(
+    ({ componentType, resultComponentType, M, N, K }) => ({ componentType, resultComponentType, M, N, K }),
+  );
+}
+
+function factsOf(adapter: GPUAdapter, device: GPUDevice, backend: string, probe: MatrixProbe): GpuFacts {
   const info = adapter.info as GPUAdapterInfo & DeveloperInfo;
   const features = new Set<string>(device.features);
   return {
@@ -158,8 +169,8 @@ function factsOf(adapter: GPUAdapter, device: GPUDevice, backend: string): GpuFa
     limits: device.limits,
     subgroupMinSize: features.has('subgroups') ? info.subgroupMinSize : 0,
     subgroupMaxSize: features.has('subgroups') ? info.subgroupMaxSize : 0,
-    subgroupMatrixConfigs: features.has('chromium-experimental-subgroup-matrix')
-      ? (info.subgroupMatrixConfigs ?? [])
-      : [],
+    subgroupMatrixConfigs: features.has('chromium-experimental-subgroup-matrix') ? matrixConfigsOf(adapter) : [],
+    matrixUnits: probe.units,
+    matrixProbe: probe.outcome,
   };
 }

@@ -28,6 +28,7 @@ export function describeGpu(
       'matrix product',
       `${M}x${N}x${K}, ${componentType} to ${resultComponentType}`,
     ]),
+    ['matrix units', facts.matrixProbe],
   ];
   const { limits } = facts;
   const limitRows: [string, string][] = [

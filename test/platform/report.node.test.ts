@@ -28,6 +28,8 @@ const FACTS: GpuFacts = {
   subgroupMinSize: 32,
   subgroupMaxSize: 32,
   subgroupMatrixConfigs: [{ componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16 }],
+  matrixUnits: { M: 16, N: 16, K: 16, component: 'f16', dialect: 'vectors', lanes: 32 },
+  matrixProbe: '16x16x16 of f16 (vectors) comes out right',
 };
 
 describe('describeGpu', () => {
@@ -37,6 +39,7 @@ describe('describeGpu', () => {
     expect(text).toMatch(/^adapter +NVIDIA H100 80GB HBM3, nvidia, hopper$/m);
     expect(text).toMatch(/^subgroups +32$/m);
     expect(text).toMatch(/^matrix product +16x16x16, f16 to f32$/m);
+    expect(text).toMatch(/^matrix units +16x16x16 of f16 \(vectors\) comes out right$/m);
     expect(text).toMatch(/^ {2}largest buffer +4 GiB$/m);
     expect(text).toMatch(/^ {2}subgroups, timestamp-query$/m);
     expect(text).toMatch(/^ {2}vulkan: found$/m);
