@@ -51,7 +51,6 @@ for (const seed of values.seeds.split(','))
     for (const [objective, flags] of Object.entries(OBJECTIVES)) {
       const name = `${dataset}-${objective}-${seed}`;
       if (!name.includes(values.only) || results.runs.some((run) => run.name === name)) continue;
-      const started = Date.now();
       const run = join(values.runs, name);
       const data = join(values.data, dataset);
       if (!existsSync(join(run, 'checkpoint.safetensors')))
@@ -79,8 +78,8 @@ for (const seed of values.seeds.split(','))
         dataset,
         objective,
         seed: Number(seed),
+        trainingImages: linesOf(trainingList(dataset)).length,
         ...readRun(run),
-        seconds: (Date.now() - started) / 1000,
       });
       save();
     }
@@ -103,6 +102,10 @@ function trainingList(dataset) {
   return path;
 }
 
+function linesOf(path) {
+  return readFileSync(path, 'utf8').trim().split('\n');
+}
+
 function segsort(...args) {
   console.error(`\nsegsort ${args.join(' ')}`);
   const { status } = spawnSync(process.execPath, [join(root, 'dist', 'cli.js'), ...args], { stdio: 'inherit' });
@@ -112,10 +115,7 @@ function segsort(...args) {
 /** What the run's own files say. */
 function readRun(run) {
   const json = (name) => JSON.parse(readFileSync(join(run, name), 'utf8'));
-  const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+  const metrics = linesOf(join(run, 'metrics.jsonl')).map((line) => JSON.parse(line));
   const { confusion: _, perImage: __, ...evaluation } = json('evaluation.json');
   const { data: ___, ...config } = json('config.json');
   return { config, environment: json('environment.json').starts.at(-1), last: metrics.at(-1), evaluation };

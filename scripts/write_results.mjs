@@ -33,20 +33,11 @@ function section(file) {
     const { network, training } = own[0].config;
     parts.push(
       `### ${dataset}`,
-      `Network \`${network.backbone}\` from random weights; ${training.steps} steps of ${training.batch} crops of ` +
+      `Network \`${network.backbone}\` from random weights, ${own[0].trainingImages} training images; ${training.steps} steps of ${training.batch} crops of ` +
         `${training.crop.join('x')}, images scaled by ${training.scale.join(' to ')}; seeds ${[...new Set(own.map(({ seed }) => seed))].join(', ')}; ` +
         `${own[0].evaluation.images} held-out images at full size, whole. All in percent.`,
       table(
-        [
-          '',
-          'mIoU',
-          'pixels right',
-          'boundary F',
-          'IoU within 3 px of contours',
-          'clusters: purity',
-          'oracle mIoU',
-          'minutes',
-        ],
+        ['', 'mIoU', 'pixels right', 'boundary F', 'IoU within 3 px of contours', 'clusters: purity', 'oracle mIoU'],
         Object.keys(TITLES).flatMap((objective) => {
           const same = own.filter((run) => run.objective === objective);
           if (same.length === 0) return [];
@@ -60,15 +51,52 @@ function section(file) {
               over(same, near),
               over(same, ({ evaluation }) => evaluation.regions?.segmentPurity),
               over(same, ({ evaluation }) => evaluation.oracle?.meanIou),
-              mean(same.map(({ seconds }) => seconds / 60)).toFixed(1),
             ],
           ];
         }),
       ),
       ratio(own),
+      ...sheets(own),
     );
   }
   return parts.filter(Boolean).join('\n\n');
+}
+
+/** The best and the worst images of each method that retrieves, and what it retrieved: the contact sheet in words. */
+function sheets(runs) {
+  return Object.keys(TITLES).flatMap((objective) => {
+    const run = runs.find(
+      (each) => each.objective === objective && each.evaluation.sheet.some(({ segment }) => segment),
+    );
+    if (!run) return [];
+    const rows = run.evaluation.sheet.map(({ image, meanIou, segment }) => [
+      `\`${image.replace(/^.*\//, '')}\``,
+      percent(meanIou),
+      segment?.class ?? '-',
+      counted(segment?.nearest.map((nearest) => nearest.class) ?? []),
+      segment?.nearest[0]
+        ? `${segment.nearest[0].similarity.toFixed(3)} (\`${segment.nearest[0].image.replace(/^.*\//, '')}\`)`
+        : '-',
+    ]);
+    const heading = [
+      'image',
+      'its mIoU',
+      'one segment, labelled',
+      'its nearest training segments',
+      'cosine of the nearest',
+    ];
+    return [`Best and worst images of ${TITLES[objective]}, seed ${run.seed}:`, table(heading, rows)];
+  });
+}
+
+/** `3 cat, 2 background` */
+function counted(names) {
+  const counts = new Map();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ');
 }
 
 /** What unsupervised SegSort reaches of the supervised one, and what answering the commonest class would. */
