@@ -35,6 +35,7 @@ export {
 } from './data/codecs.js';
 export * from './data/dataset.js';
 export * from './data/description.js';
+export * from './data/description_file.js';
 export { DataError } from './data/errors.js';
 export * from './data/image.js';
 export type { Finding } from './data/inspect.js';

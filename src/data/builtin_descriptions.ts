@@ -1,23 +1,25 @@
 /** Data sets that are known by name. */
-import { type ClassDescription, type DataDescription, parseDescription, type Rgb } from './description.js';
+import type { ClassDescription, DataDescription, Rgb } from './description.js';
 import { DIGIT_CLASSES } from './digits.js';
+import { vocPalette } from './image.js';
 
 const COMMON = { ignore: [255], lists: {}, instances: 'index', labels: 'classes', regions: null } as const;
 
+/** Things on a background, which is the first, in VOC's colours. */
+function thingsOn(names: readonly string[]): ClassDescription[] {
+  const palette = vocPalette();
+  return names.map((name, index) => ({ name, colour: palette[index]!, values: [index], thing: index > 0 }));
+}
+
 /** PASCAL VOC 2012 (Everingham et al., 2010): 20 things on a background, in VOC's own colours. */
-export const VOC2012: DataDescription = parseDescription(
-  {
-    name: 'PASCAL VOC 2012',
-    classes: [
-      'background',
-      ...[
-        ...['aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow'],
-        ...['diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'],
-      ].map((name) => ({ name, thing: true })),
-    ],
-  },
-  'VOC 2012',
-);
+export const VOC2012: DataDescription = {
+  ...COMMON,
+  name: 'PASCAL VOC 2012',
+  classes: thingsOn([
+    ...['background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow'],
+    ...['diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'],
+  ]),
+};
 
 type Row = readonly [name: string, value: number, colour: Rgb];
 
@@ -102,10 +104,7 @@ export const CAMVID: DataDescription = {
 export const BSDS500: DataDescription = { ...COMMON, name: 'BSDS500', classes: [], labels: 'ucm2' };
 
 /** The scenes of handwritten digits that the demo composes. */
-export const DIGITS: DataDescription = parseDescription(
-  { name: 'digits', classes: DIGIT_CLASSES.map((name, index) => ({ name, thing: index > 0 })) },
-  'digits',
-);
+export const DIGITS: DataDescription = { ...COMMON, name: 'digits', classes: thingsOn(DIGIT_CLASSES) };
 
 export const DESCRIPTIONS = {
   voc2012: VOC2012,

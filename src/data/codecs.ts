@@ -1,10 +1,14 @@
 /** Image files by their contents, whatever their names end in. */
 import { DataError } from './errors.js';
 import type { IdImage, LabelImage, RgbImage } from './image.js';
-import { decodeJpeg, isJpeg, jpegSize } from './jpeg.js';
-import { decodeIdPng, decodeLabelPng, decodePng, isPng, pngSize } from './png.js';
+import { unknownFormat } from './image_size.js';
+import { decodeJpeg } from './jpeg.js';
+import { isJpeg } from './jpeg_header.js';
+import { decodeIdPng, decodeLabelPng, decodePng } from './png.js';
+import { isPng } from './png_header.js';
 
 export * from './image.js';
+export { imageSize } from './image_size.js';
 export { encodeGreyPng, encodeIdPng, encodePalettePng, encodePng } from './png.js';
 
 /**
@@ -45,17 +49,4 @@ export function requirePng(bytes: Uint8Array, file: string, what: string): Uint8
   if (isJpeg(bytes))
     throw new DataError(file, `is a JPEG, whose compression changes ${what}; save them as grey or palette PNG`);
   throw unknownFormat(bytes, file, `${what} are read from PNG`);
-}
-
-/** Width and height of an image file from its first bytes; null where those don't reach far enough. */
-export function imageSize(head: Uint8Array, file: string): { width: number; height: number } | null {
-  if (isJpeg(head)) return jpegSize(head);
-  if (isPng(head)) return pngSize(head);
-  throw unknownFormat(head, file, 'images are read from JPEG and PNG');
-}
-
-function unknownFormat(bytes: Uint8Array, file: string, expected: string): DataError {
-  if (bytes.length === 0) return new DataError(file, 'is empty');
-  const start = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-  return new DataError(file, `starts with the bytes ${start}, which is no format known here; ${expected}`);
 }

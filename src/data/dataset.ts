@@ -1,8 +1,8 @@
 /** A list of images and labels in a folder (or on a server), opened one sample at a time. */
 import { FileError, type FileSource } from '../platform/files.js';
-import { imageSize } from './codecs.js';
-import { decodeSample, type NamedFile, type PackedImage, type SampleFiles } from './decode.js';
+import type { NamedFile, PackedImage, SampleFiles } from './decode.js';
 import { DataError } from './errors.js';
+import { imageSize } from './image_size.js';
 import { type LabelReading, PLAIN_LABELS } from './label_reading.js';
 import { type ImageList, type ListEntry, parseList } from './lists.js';
 import { type RegionRule, regionPath } from './region_rule.js';
@@ -78,7 +78,7 @@ export class Dataset {
    * @throws DataError where a file is missing or broken, or holds what it may not, or image and label differ in size
    */
   async load(index: number): Promise<Sample> {
-    const files = await this.readFiles(index);
+    const [files, { decodeSample }] = await Promise.all([this.readFiles(index), import('./decode.js')]);
     return { name: files.image.file, ...decodeSample(files) };
   }
 

@@ -11,7 +11,7 @@ import {
 } from './codecs.js';
 import { DataError } from './errors.js';
 import { classValues, type LabelReading, readClasses, readInstances } from './label_reading.js';
-import { pngFormat } from './png.js';
+import { pngFormat } from './png_header.js';
 
 /** A file as read. */
 export interface NamedFile {

@@ -1,8 +1,8 @@
 /** Decoding on a pool of workers, or on the calling thread. */
 import { type StartWorker, startModuleWorker, type WorkerHandle } from '../platform/workers.js';
-import { decodeSample, type NamedFile, type PackedImage, type SampleFiles } from './decode.js';
+import type { NamedFile, PackedImage, SampleFiles } from './decode.js';
 import { DataError, messageOf } from './errors.js';
-import { type Inspection, type InspectionRules, inspectSample } from './inspect.js';
+import type { Inspection, InspectionRules } from './inspect.js';
 
 export interface Decoder extends AsyncDisposable {
   /** Decodes a sample. The bytes of its files are given away. */
@@ -11,14 +11,14 @@ export interface Decoder extends AsyncDisposable {
   inspect(files: SampleFiles, rules: InspectionRules): Promise<Inspection>;
 }
 
-interface DecodeRequest {
+export interface DecodeRequest {
   readonly id: number;
   readonly files: SampleFiles;
   /** Looks the sample over by these rules, instead of decoding it. */
   readonly rules: InspectionRules | null;
 }
 
-type DecodeReply =
+export type DecodeReply =
   | { readonly id: number; readonly result: PackedImage | Inspection }
   | { readonly id: number; readonly error: { readonly file: string | null; readonly reason: string } };
 
@@ -30,27 +30,11 @@ export const startDecodeWorker: StartWorker = (events) =>
     events,
   );
 
-/** What a worker does with a message. */
-export function answerDecodeRequest({ id, files, rules }: DecodeRequest): {
-  reply: DecodeReply;
-  transfer: ArrayBuffer[];
-} {
-  try {
-    if (rules) return { reply: { id, result: inspectSample(files, rules) }, transfer: [] };
-    const result = decodeSample(files);
-    const { pixels, ids } = result;
-    return { reply: { id, result }, transfer: ids ? [pixels.buffer, ids.buffer] : [pixels.buffer] };
-  } catch (error) {
-    const { file, reason } = error instanceof DataError ? error : { file: files.image.file, reason: messageOf(error) };
-    return { reply: { id, error: { file, reason } }, transfer: [] };
-  }
-}
-
-/** Decodes on the calling thread. */
+/** Decodes on the calling thread. The image codecs are loaded with the first sample: pages whose workers decode do without. */
 export function inlineDecoder(): Decoder {
   return {
-    decode: async (files) => decodeSample(files),
-    inspect: async (files, rules) => inspectSample(files, rules),
+    decode: async (files) => (await import('./decode.js')).decodeSample(files),
+    inspect: async (files, rules) => (await import('./inspect.js')).inspectSample(files, rules),
     [Symbol.asyncDispose]: async () => {},
   };
 }

@@ -4,7 +4,8 @@ import type { NamedFile, SampleFiles } from './decode.js';
 import { DataError } from './errors.js';
 import { IGNORE_LABEL } from './image.js';
 import { classValueOf, classValues, isInstance, type LabelReading } from './label_reading.js';
-import { decodeLabelsAndPalette, type PngPalette, pngFormat } from './png.js';
+import { decodeLabelsAndPalette, type PngPalette } from './png.js';
+import { pngFormat } from './png_header.js';
 
 /** Something wrong with a file; `warning` for what may be meant. */
 export interface Finding {

@@ -2,7 +2,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../platform/files.node.js';
-import { type DataDescription, DESCRIPTION_FILE, formatDescription } from './description.js';
+import type { DataDescription } from './description.js';
+import { DESCRIPTION_FILE, formatDescription } from './description_file.js';
 import { DataError } from './errors.js';
 import { formatList, type ListEntry } from './lists.js';
 

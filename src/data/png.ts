@@ -2,16 +2,10 @@
 import { type DecodedPng, decode, encode } from 'fast-png';
 import { DataError, messageOf } from './errors.js';
 import { type IdImage, type LabelImage, type RgbImage, vocPalette } from './image.js';
+import { GREY, PALETTE, type PngHeader, readPngHeader, SIGNATURE } from './png_header.js';
 
 const MAX_PIXELS = 100e6;
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-const GREY = 0;
-const PALETTE = 3;
 const COLOUR_TYPES: Record<number, string> = { 0: 'grey', 2: 'RGB', 3: 'palette', 4: 'grey with alpha', 6: 'RGBA' };
-
-export function isPng(bytes: Uint8Array): boolean {
-  return SIGNATURE.every((byte, i) => bytes[i] === byte);
-}
 
 /**
  * Decodes any PNG to 8-bit RGB: grey is copied to the three channels, palettes are looked up, 16-bit samples keep
@@ -85,19 +79,6 @@ export function decodeIdPng(bytes: Uint8Array, file: string): IdImage {
   return { width: png.width, height: png.height, data: Uint16Array.from(samplesOf(png, header).samples) };
 }
 
-/** How the pixels of a PNG are stored, from its header. */
-export interface PngFormat {
-  readonly depth: number;
-  readonly kind: 'grey' | 'palette' | 'colour';
-}
-
-/** Bits a sample, and whether they are grey values, palette indices or colours; null for what is no PNG. */
-export function pngFormat(bytes: Uint8Array): PngFormat | null {
-  if (!isPng(bytes) || bytes.length < 33) return null;
-  const { depth, colourType } = readHeader(bytes);
-  return { depth, kind: colourType === GREY ? 'grey' : colourType === PALETTE ? 'palette' : 'colour' };
-}
-
 /** Decodes what has one value a pixel; `wanted` ends the message for anything else. */
 function decodeIndices(bytes: Uint8Array, file: string, wanted: string): { png: DecodedPng; header: PngHeader } {
   const decoded = decodeAny(bytes, file);
@@ -126,34 +107,10 @@ export function encodePalettePng(labels: LabelImage, palette: number[][] = vocPa
   return new Uint8Array(encode({ ...labels, channels: 1, depth: 8, palette }));
 }
 
-/** Width and height from the first bytes of a file; null if there are too few of them. */
-export function pngSize(head: Uint8Array): { width: number; height: number } | null {
-  return head.length < 33 ? null : readHeader(head);
-}
-
-interface PngHeader {
-  readonly width: number;
-  readonly height: number;
-  readonly depth: number;
-  readonly colourType: number;
-  readonly interlaced: boolean;
-}
-
-function readHeader(bytes: Uint8Array): PngHeader {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return {
-    width: view.getUint32(16),
-    height: view.getUint32(20),
-    depth: bytes[24]!,
-    colourType: bytes[25]!,
-    interlaced: bytes[28] !== 0,
-  };
-}
-
 function decodeAny(bytes: Uint8Array, file: string): { png: DecodedPng; header: PngHeader } {
   if (!isComplete(bytes))
     throw new DataError(file, `truncated PNG: its ${bytes.length} bytes end early; copy it again`);
-  const header = readHeader(bytes);
+  const header = readPngHeader(bytes);
   if (header.width * header.height > MAX_PIXELS)
     throw new DataError(file, `is ${header.width}x${header.height}, more than ${MAX_PIXELS / 1e6} megapixels`);
   if (header.interlaced && header.depth < 8)

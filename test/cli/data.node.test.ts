@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { findClasses, findList, openList } from '../../src/cli/data_folder.js';
 import { runCli } from '../../src/cli/program.js';
 import { decodeLabels, encodeGreyPng, encodePng } from '../../src/data/codecs.js';
-import { parseDescription } from '../../src/data/description.js';
+import { parseDescription } from '../../src/data/description_file.js';
 
 let folder = '';
 const path = (...parts: string[]) => join(folder, ...parts);

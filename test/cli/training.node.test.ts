@@ -13,7 +13,7 @@ import { checkClasses, openTrainingSet } from '../../src/cli/training/data.js';
 import { photoRegions } from '../../src/cli/training/region_masks.js';
 import { trainRun } from '../../src/cli/training/run.js';
 import { Dataset } from '../../src/data/dataset.js';
-import { parseDescription } from '../../src/data/description.js';
+import { parseDescription } from '../../src/data/description_file.js';
 import { decodeIdPng, decodePng } from '../../src/data/png.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { readEvents } from '../support/event_reader.js';

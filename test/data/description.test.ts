@@ -6,12 +6,10 @@ import {
   classNames,
   datasetOptions,
   encodeLabels,
-  formatDescription,
-  openDescription,
   paletteOf,
-  parseDescription,
   thingClasses,
 } from '../../src/data/description.js';
+import { formatDescription, openDescription, parseDescription } from '../../src/data/description_file.js';
 import { DataError } from '../../src/data/errors.js';
 import { memoryFiles } from '../../src/platform/files.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { cityscapesLists } from '../../src/data/cityscapes_lists.node.js';
-import { openDescription, parseDescription } from '../../src/data/description.js';
+import { openDescription, parseDescription } from '../../src/data/description_file.js';
 import { bsdsLists, camvidLists, folderLists } from '../../src/data/folder_lists.node.js';
 import { type GeneratedLists, writeLists } from '../../src/data/list_folder.node.js';
 import { formatList } from '../../src/data/lists.js';

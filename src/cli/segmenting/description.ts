@@ -1,6 +1,7 @@
 /** What is known of the classes of a run: their colours, and which of them are countable. */
 import { DESCRIPTIONS } from '../../data/builtin_descriptions.js';
-import { classNames, type DataDescription, parseDescription } from '../../data/description.js';
+import { classNames, type DataDescription } from '../../data/description.js';
+import { parseDescription } from '../../data/description_file.js';
 import type { RunConfig } from '../config/config.js';
 import { findDescription } from '../data_folder.js';
 
