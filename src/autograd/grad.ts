@@ -1,12 +1,16 @@
 /** Reverse-mode differentiation of a trace: walks the tape backwards and appends the gradient's nodes to it. */
 import { currentGraph, describe, type Node, scalar, type Tensor, type TensorLike } from '../tensor/graph.js';
+import { cast } from '../tensor/ops/cast.js';
 import { add } from '../tensor/ops/elementwise.js';
 import { broadcastTo, zerosLike } from '../tensor/ops/shape.js';
-import { sameShape, showShape, sizeOf } from '../tensor/types.js';
+import { isFloat, sameShape, showShape, sizeOf } from '../tensor/types.js';
 
 /**
  * Gradients of a scalar `loss` with respect to each of `wrt`, in the same shapes. Zero where the loss does not
  * depend on a value. Gradients are accumulated in a fixed order, so a step is repeatable bit for bit.
+ *
+ * Gradients on the way are stored as the values whose gradients they are, f16 or f32; those of `wrt` are f32 whatever
+ * they are of, since their digits and their range matter to what is made of them.
  *
  * Errors: the loss is not a scalar; an op on the way has no gradient (integer ops end a path silently, as the
  * derivative of a label is zero everywhere).
@@ -30,16 +34,19 @@ export function grad(loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
     );
     for (const [i, gradient] of inputGrads.entries()) {
       const tensor = node.inputs[i]!;
-      if (!gradient || tensor.dtype !== 'f32' || !(needed.has(tensor.node) || roots.has(tensor))) continue;
+      if (!gradient || !isFloat(tensor.dtype) || !(needed.has(tensor.node) || roots.has(tensor))) continue;
       if (!sameShape(gradient.shape, tensor.shape))
         throw new Error(
           `grad: ${node.op.name} gave ${showShape(gradient.shape)} for its input ${i} of shape ${showShape(tensor.shape)}`,
         );
       const sum = grads.get(tensor);
-      grads.set(tensor, sum ? graph.inScope(`grad ${tensor.node.scope}`, () => add(sum, gradient)) : gradient);
+      const total = graph.inScope(`grad ${tensor.node.scope}`, () =>
+        cast(sum ? add(sum, gradient) : gradient, roots.has(tensor) ? 'f32' : tensor.dtype),
+      );
+      grads.set(tensor, total);
     }
   }
-  return targets.map((target) => grads.get(target) ?? zerosLike(target));
+  return targets.map((target) => grads.get(target) ?? cast(zerosLike(target), 'f32'));
 }
 
 /** Nodes up to `last` that depend on one of the roots. */
@@ -47,7 +54,7 @@ function dependents(nodes: readonly Node[], roots: ReadonlySet<Tensor>, last: nu
   const found = new Set<Node>();
   for (let id = 0; id <= last; id++) {
     const node = nodes[id]!;
-    if (node.inputs.some((input) => input.dtype === 'f32' && (roots.has(input) || found.has(input.node))))
+    if (node.inputs.some((input) => isFloat(input.dtype) && (roots.has(input) || found.has(input.node))))
       found.add(node);
   }
   return found;

@@ -1,11 +1,14 @@
 /** Stored tensors as the engine holds them, and back. */
+import { fromHalf } from '../tensor/half.js';
 import type { HostTensor } from '../tensor/types.js';
 import { CheckpointFormatError, type StoredTensor } from './tensor_file.js';
-import { bfloat16, float16 } from './values.js';
+import { bfloat16 } from './values.js';
+
+const STORED = { f32: 'F32', i32: 'I32', u32: 'U32', f16: 'F16' } as const;
 
 /** A tensor of the engine, to be written. Shares its data. */
 export function fromHostTensor({ dtype, shape, data }: HostTensor): StoredTensor {
-  return { dtype: dtype === 'f32' ? 'F32' : dtype === 'i32' ? 'I32' : 'U32', shape, data };
+  return { dtype: STORED[dtype], shape, data };
 }
 
 /**
@@ -24,7 +27,7 @@ export function toHostTensor({ dtype, shape, data }: StoredTensor, file: string,
     case 'F64':
       return { shape, dtype: 'f32', data: new Float32Array(data as Float64Array) };
     case 'F16':
-      return { shape, dtype: 'f32', data: Float32Array.from(data as Uint16Array, float16) };
+      return { shape, dtype: 'f32', data: Float32Array.from(data as Uint16Array, fromHalf) };
     case 'BF16':
       return { shape, dtype: 'f32', data: Float32Array.from(data as Uint16Array, bfloat16) };
     default: {

@@ -96,7 +96,7 @@ export class KnnIndex implements Disposable {
     this.k = k;
     this.#runtime = runtime;
     this.#source = source;
-    const rowBytes = padded(channels) * BYTES_PER_ELEMENT;
+    const rowBytes = padded(channels) * BYTES_PER_ELEMENT.f32;
     this.streamed = rows * rowBytes > memory;
     // A streamed table takes two buffers: one for all parts but the last, which may be shorter.
     const longest = longestPart(runtime, this.streamed ? memory / 2 : Number.POSITIVE_INFINITY, rowBytes);
@@ -117,7 +117,7 @@ export class KnnIndex implements Disposable {
       parts.push({ first, count: own, resident });
     }
     this.#parts = parts;
-    const most = Math.max(1, Math.floor(MAXIMA_BYTES / BYTES_PER_ELEMENT / Math.ceil(count / GROUP)));
+    const most = Math.max(1, Math.floor(MAXIMA_BYTES / BYTES_PER_ELEMENT.f32 / Math.ceil(count / GROUP)));
     this.batch = batch ?? Math.min(1024, most);
   }
 

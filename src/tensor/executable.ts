@@ -5,7 +5,7 @@
 import type { Tensor } from './graph.js';
 import type { BufferRef, Copy, Dispatch } from './op.js';
 import type { PipelineCache } from './pipelines.js';
-import { bytesOf, megabytes, type Plan, type PlanStep } from './plan.js';
+import { bytesOf, megabytes, offsetOf, type Plan, type PlanStep } from './plan.js';
 import type { Resident } from './resident.js';
 import { BYTES_PER_ELEMENT, sizeOf } from './types.js';
 import { packUniforms, type Shader, specialize } from './wgsl.js';
@@ -94,9 +94,8 @@ export async function buildExecutable(device: GPUDevice, pipelines: PipelineCach
 
   const range = (tensor: Tensor): Range => {
     const place = plan.place(tensor);
-    return 'slot' in place
-      ? { buffer: slots[place.slot]!, offset: 0, bytes: bytesOf(tensor) }
-      : sources.get(place.source)!;
+    const { buffer, offset } = 'slot' in place ? { buffer: slots[place.slot]!, offset: 0 } : sources.get(place.source)!;
+    return { buffer, offset: offset + offsetOf(tensor), bytes: bytesOf(tensor) };
   };
   const locate = (at: number, ref: BufferRef): Range => {
     const step = plan.steps[at]!;
@@ -158,7 +157,7 @@ export async function buildExecutable(device: GPUDevice, pipelines: PipelineCach
   );
   const assignments = plan.graph.assignments.map(({ resident, value }): ReadyCopy => {
     const { buffer, offset } = resident as Resident;
-    const bytes = sizeOf(resident.shape) * BYTES_PER_ELEMENT;
+    const bytes = sizeOf(resident.shape) * BYTES_PER_ELEMENT[resident.dtype];
     return { kind: 'copy', from: range(value), to: { buffer, offset, bytes }, bytes };
   });
   const destroy = () => {

@@ -5,15 +5,21 @@ import { type AdapterFacts, type Command, input, linearGrid, output } from './op
 import { type DType, sizeOf } from './types.js';
 
 const LETTERS = ['a', 'b', 'c', 'd', 'e'];
-const WIDE: Record<DType, string> = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' };
+/** How one element, or four, of a dtype are stored. Of halves there are always four. */
+const NARROW: Record<DType, string> = { f32: 'f32', i32: 'i32', u32: 'u32', f16: 'vec2u' };
+const WIDE: Record<DType, string> = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u', f16: 'vec2u' };
 /** Elements from which unrolling pays for the longer compilation. */
 const UNROLL_FROM = 16384;
-const CONVERT: Record<DType, string> = { f32: 'F', i32: 'I', u32: 'U' };
+const CONVERT: Record<DType, string> = { f32: 'F', i32: 'I', u32: 'U', f16: 'widen' };
+const HALVES = `fn widen(v: vec2u) -> vec4f { return vec4f(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn narrow(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }
+`;
 
 /**
  * The kernel of a group. It walks the collapsed index space (usually one axis, or positions by channels) in 4-vectors
  * where the last axis allows. Which axes an input varies along is written into the text; extents and strides are
- * uniforms, so one pipeline serves all sizes. On a CPU adapter an invocation takes four neighbouring vectors: measured
+ * uniforms, so one pipeline serves all sizes. Whatever is f16 is widened as it is read and narrowed as it is written; what
+ * lies between, inside the kernel, is f32 whatever its dtype, as a tensor's dtype is but how it is stored. On a CPU adapter an invocation takes four neighbouring vectors: measured
  * 1.6 times as fast as one there; a GPU coalesces best with one.
  */
 export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command[] {
@@ -30,7 +36,7 @@ export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command
   const uniforms: Record<string, number> = { count: sizeOf(shape) / width };
   for (let axis = 1; axis < rank; axis++) uniforms[`extent${axis}`] = extents[axis]!;
 
-  const typeOf = (dtype: DType, wide: boolean) => (wide ? WIDE[dtype] : dtype);
+  const typeOf = (dtype: DType, wide: boolean) => (wide ? WIDE : NARROW)[dtype];
   const bindings: string[] = [];
   const shared: string[] = [];
   const loads: string[] = [];
@@ -52,7 +58,8 @@ export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command
     const at = varies.every(Boolean) ? 'index' : terms.join(' + ') || '0u';
     if (varies[last]) {
       shared.push(`let at${i} = ${at};`);
-      loads.push(`let v${i} = in${i}[at${i} + k];`);
+      const stored = `in${i}[at${i} + k]`;
+      loads.push(`let v${i} = ${dtype === 'f16' ? `widen(${stored})` : stored};`);
     } else {
       shared.push(`let v${i} = ${CONVERT[dtype]}(in${i}[${at}]);`);
     }
@@ -67,7 +74,9 @@ export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command
     names.set(outputs[0]!, `t${i}`);
     return `let t${i} = ${expression};  // ${op!.name}`;
   });
-  body.push(`out[index + k] = ${names.get(group.output)};`);
+  const result = names.get(group.output)!;
+  body.push(`out[index + k] = ${group.output.dtype === 'f16' ? `narrow(${result})` : result};`);
+  const halves = [...group.inputs, group.output].some(({ dtype }) => dtype === 'f16');
 
   if (space.varies.some((flags) => flags.some(Boolean) && !flags.every(Boolean))) shared.unshift(...indices(rank));
   const blocks = Array.from({ length: unroll }, (_, k) =>
@@ -78,7 +87,7 @@ export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command
 alias I = ${typeOf('i32', wide)};
 alias U = ${typeOf('u32', wide)};
 alias B = ${wide ? 'vec4<bool>' : 'bool'};
-struct Uniforms { ${Object.keys(uniforms)
+${halves ? HALVES : ''}struct Uniforms { ${Object.keys(uniforms)
     .map((name) => `${name}: u32`)
     .join(', ')} }
 @group(0) @binding(0) var<uniform> u: Uniforms;

@@ -4,7 +4,17 @@
  * for differentiation.
  */
 import type { Op } from './op.js';
-import { type DType, type HostTensor, hostTensor, type Shape, sameShape, showShape, type TensorType } from './types.js';
+import { castOp } from './ops/cast.js';
+import {
+  canBeHalf,
+  type DType,
+  type HostTensor,
+  hostTensor,
+  type Shape,
+  sameShape,
+  showShape,
+  type TensorType,
+} from './types.js';
 
 /** Where a node without an op gets its value from. */
 export type Source =
@@ -83,10 +93,20 @@ export class Graph {
     return tensor;
   }
 
+  /** Appends an op; f16 inputs of an op that does not take them as they are (`Op.halves`) are cast to f32. */
   apply<P>(op: Op<P>, inputs: readonly TensorLike[], params: P): Tensor[] {
-    const tensors = inputs.map((input) => this.use(input));
-    const types = op.infer(tensors, params);
-    return this.#append(op, null, tensors, params, types);
+    let tensors = inputs.map((input) => this.use(input));
+    if (tensors.some(isHalf)) {
+      const taken =
+        op.halves?.(tensors, params) &&
+        op.infer(tensors, params).every((type) => !isHalf(type) || canBeHalf(type.shape));
+      if (!taken) tensors = tensors.map((tensor) => (isHalf(tensor) ? this.#widened(tensor) : tensor));
+    }
+    return this.#append(op, null, tensors, params, op.infer(tensors, params));
+  }
+
+  #widened(half: Tensor): Tensor {
+    return this.#append(castOp, null, [half], { dtype: 'f32' }, [{ shape: half.shape, dtype: 'f32' }])[0]!;
   }
 
   /** The tensor itself, or the source node of a resident; an error if it belongs to another trace. */
@@ -139,6 +159,8 @@ export class Graph {
     return outputs;
   }
 }
+
+const isHalf = ({ dtype }: TensorType) => dtype === 'f16';
 
 let tracing: Graph | null = null;
 

@@ -1,6 +1,6 @@
 /** Evaluates a trace in float64 through the ops' references: the engine's own oracle, on the CPU, without a GPU. */
 import type { Graph, ResidentLike, Tensor } from './graph.js';
-import { type NdArray, ndarray, showShape } from './types.js';
+import { type NdArray, ndarray, showShape, valuesOf } from './types.js';
 
 export interface Bindings {
   readonly arguments?: readonly NdArray[];
@@ -18,7 +18,7 @@ export function interpret(graph: Graph, wanted: readonly Tensor[], bindings: Bin
       let value: NdArray | undefined;
       if (node.source.kind === 'argument') value = bindings.arguments?.[node.source.index];
       else if (node.source.kind === 'resident') value = bindings.residents?.get(node.source.resident);
-      else value = ndarray(tensor.shape, node.source.value.data, tensor.dtype);
+      else value = ndarray(tensor.shape, valuesOf(node.source.value), tensor.dtype);
       if (!value) throw new Error(`interpret: no value for ${node.source.kind} ${showShape(tensor.shape)}`);
       values.set(tensor, value);
     } else {

@@ -2,7 +2,9 @@
  * What an op is: shape inference, a gradient written with other ops, a float64 reference, samples for the
  * generic tests, and either a scalar WGSL expression (the planner fuses it) or kernels.
  */
+import type { MatrixUnits } from '../platform/matrix_units.js';
 import type { Tensor } from './graph.js';
+import type { Tuning, TuningTable } from './tuning.js';
 import type { NdArray, TensorType } from './types.js';
 
 export interface Op<P = any> {
@@ -23,8 +25,16 @@ export interface Op<P = any> {
   scalar?(params: P): string;
   /** Variants, best first. The first whose `needs` the device has and whose `when` holds is taken. */
   kernels?: readonly Kernel<P>[];
-  /** True for ops whose output 0 is input 0's bytes under another shape. They cost nothing. */
-  readonly alias?: boolean;
+  /**
+   * For ops whose output 0 is input 0's bytes under another shape, or some of them. They cost nothing. Gives the
+   * element of the input that is the output's first.
+   */
+  alias?(params: P): number;
+  /**
+   * Whether it takes these inputs, some of which are f16. Where not, or where an output could not be stored as f16
+   * (`canBeHalf`), the trace casts the inputs to f32 beforehand. Default: no.
+   */
+  halves?(inputs: readonly TensorType[], params: P): boolean;
   /** Floating-point operations, multiply and add counted separately. Default: one an output element. */
   flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], params: P): number;
 }
@@ -52,6 +62,16 @@ export interface AdapterFacts {
   /** True for a software adapter (SwiftShader): no workgroup memory, no barriers, large register tiles. */
   readonly cpu: boolean;
   readonly features: ReadonlySet<string>;
+  /** As far as they are told, from which the number of a GPU's cores is guessed. */
+  readonly vendor?: string;
+  readonly architecture?: string;
+  readonly device?: string;
+  /** The matrix product (tensor cores) that kernels may use. */
+  readonly matrixUnits?: MatrixUnits;
+  /** Whether operands of products may be rounded to f16 on their way into matrix units; sums are f32. Default: no. */
+  readonly roundsProducts?: boolean;
+  /** Choices found by measuring; those of the cost model hold for what is not in it. */
+  readonly tuning?: TuningTable;
   readonly limits: {
     readonly maxComputeInvocationsPerWorkgroup: number;
     readonly maxComputeWorkgroupStorageSize: number;
@@ -77,6 +97,8 @@ export interface Kernel<P = any> {
   /** Bytes of each scratch buffer, for variants of several passes. */
   scratch?(context: KernelContext<P>): number[];
   commands(context: KernelContext<P>): Command[];
+  /** Choices that can be found by measuring (see `AdapterFacts.tuning`). */
+  tuning?(context: KernelContext<P>): readonly Tuning[];
 }
 
 export type Command = Dispatch | Copy;
@@ -84,7 +106,7 @@ export type Command = Dispatch | Copy;
 export interface Dispatch {
   /** The text of a `.wgsl` file (imported as a string). Entry point: `main`. */
   readonly source: string;
-  /** Replacements for the initialisers tagged `// @param` in the source. All of them must be known to it. */
+  /** Replacements for what is tagged `// @param` in the source (see `wgsl.ts`). All of them must be known to it. */
   readonly constants?: Readonly<Record<string, number | boolean | string>>;
   /** Values for the members of the source's `struct Uniforms` (f32, i32, u32 only), by name; all must be given. */
   readonly uniforms?: Readonly<Record<string, number>>;

@@ -8,7 +8,7 @@ import { describe, type Graph, type Node, type Tensor } from './graph.js';
 import { assignSlots, type Lifetime } from './memory.js';
 import type { AdapterFacts, Command } from './op.js';
 import { type KernelOverrides, selectKernel } from './select.js';
-import { BYTES_PER_ELEMENT, type Shape, showShape, sizeOf } from './types.js';
+import { BYTES_PER_ELEMENT, showShape, sizeOf, type TensorType } from './types.js';
 
 export interface PlanStep {
   /** `block1/unit_1/conv1: conv2d`, or the fused ops joined with `+`. */
@@ -47,15 +47,22 @@ export interface Plan {
 /** Every buffer is rounded up to this, so that kernels may read whole 4-vectors. */
 export const BUFFER_GRANULE = 16;
 
-export function bytesOf(tensor: { readonly shape: Shape }): number {
-  return Math.ceil((sizeOf(tensor.shape) * BYTES_PER_ELEMENT) / BUFFER_GRANULE) * BUFFER_GRANULE;
+export function bytesOf({ shape, dtype }: TensorType): number {
+  return Math.ceil((sizeOf(shape) * BYTES_PER_ELEMENT[dtype]) / BUFFER_GRANULE) * BUFFER_GRANULE;
 }
 
-/** The value an alias (reshape) stands for. */
+/** The value an alias (reshape, view) stands for, or is a part of. */
 export function rootOf(tensor: Tensor): Tensor {
   let root = tensor;
   while (root.node.op?.alias) root = root.node.inputs[0]!;
   return root;
+}
+
+/** Where a value starts within the one it is an alias of, in bytes. */
+export function offsetOf(tensor: Tensor): number {
+  let elements = 0;
+  for (let at = tensor; at.node.op?.alias; at = at.node.inputs[0]!) elements += at.node.op.alias(at.node.params);
+  return elements * BYTES_PER_ELEMENT[tensor.dtype];
 }
 
 /**

@@ -41,7 +41,7 @@ export class Resident implements ResidentLike, Disposable {
   }
 
   get bytes(): number {
-    return sizeOf(this.shape) * BYTES_PER_ELEMENT;
+    return sizeOf(this.shape) * BYTES_PER_ELEMENT[this.dtype];
   }
 
   #attached(): Memory {
@@ -58,8 +58,8 @@ export class Resident implements ResidentLike, Disposable {
   }
 }
 
-/** Elements between the starts of neighbours in a flat buffer are a multiple of this (256 bytes). */
-const FLAT_ALIGNMENT = 64;
+/** Elements between the starts of neighbours in a flat buffer are a multiple of this: 256 bytes, if they are halves. */
+export const FLAT_ALIGNMENT = 128;
 
 export interface FlatLayout {
   /** Start of each entry, in elements. */
@@ -99,7 +99,7 @@ export class FlatGroup implements Disposable {
   attach(buffer: GPUBuffer): void {
     this.flat.attach(buffer);
     for (const [index, entry] of this.entries.entries())
-      entry.attach(buffer, this.layout.offsets[index]! * BYTES_PER_ELEMENT, false);
+      entry.attach(buffer, this.layout.offsets[index]! * BYTES_PER_ELEMENT.f32, false);
   }
 
   [Symbol.dispose](): void {

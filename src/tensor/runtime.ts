@@ -7,11 +7,21 @@ import { type ResidentLike, Tensor } from './graph.js';
 import type { AdapterFacts } from './op.js';
 import { PipelineCache } from './pipelines.js';
 import { bytesOf, dumpPlan, makePlan, megabytes } from './plan.js';
-import { profile, readRange, replay, replayChecked, type StepTime } from './replay.js';
+import { Recorder, type StepTime } from './recorder.js';
+import { readRange, replay, replayChecked } from './replay.js';
 import { type FlatGroup, Resident } from './resident.js';
 import type { KernelOverrides } from './select.js';
 import { type Returned, traceStep } from './trace.js';
-import { type HostTensor, type Shape, sameShape, showShape, sizeOf, type TensorType } from './types.js';
+import {
+  type HostTensor,
+  hostArray,
+  type Shape,
+  sameShape,
+  showShape,
+  sizeOf,
+  type TensorType,
+  valuesOf,
+} from './types.js';
 
 /** The same structure with handles to the values. */
 export type Results<R> = R extends Tensor ? Result : { readonly [K in keyof R]: Result };
@@ -40,6 +50,8 @@ export class Runtime {
   readonly device: GPUDevice;
   readonly facts: AdapterFacts;
   readonly kernels: KernelOverrides;
+  /** Records when what is run on the host and on the GPU, while there is one. */
+  recorder: Recorder | null = null;
   readonly #pipelines: PipelineCache;
   #failure: Error | null = null;
   readonly #onError = (event: GPUUncapturedErrorEvent) => {
@@ -103,7 +115,7 @@ export class Runtime {
     this.device.queue.writeBuffer(resident.buffer, resident.offset, value.data);
   }
 
-  /** Reads a resident back. Waits for the steps submitted before. */
+  /** Reads a resident back, as the steps leave it that were submitted before the call; later ones need not wait. */
   async read(resident: Resident): Promise<HostTensor> {
     const { shape, dtype, buffer, offset, bytes } = resident;
     return hostTensorFrom(await this.#readBytes({ buffer, offset, bytes }), { shape, dtype });
@@ -112,7 +124,8 @@ export class Runtime {
   async #readBytes(range: { buffer: GPUBuffer; offset: number; bytes: number }): Promise<ArrayBuffer> {
     this.check();
     try {
-      const bytes = await readRange(this.device, range);
+      const reading = readRange(this.device, range);
+      const bytes = await (this.recorder?.waits('readback', reading) ?? reading);
       this.check();
       return bytes;
     } catch (error) {
@@ -146,7 +159,7 @@ export class Runtime {
   }
 }
 
-/** A value that a run left on the GPU; it must be read before the next run of the same step. */
+/** A value that a run left on the GPU. `read` must be called, though not awaited, before the next run of the same step. */
 export class Result {
   readonly shape: Shape;
   readonly dtype: HostTensor['dtype'];
@@ -165,7 +178,7 @@ export class Result {
   /** Reads a scalar. */
   async scalar(): Promise<number> {
     if (sizeOf(this.shape) !== 1) throw new Error(`${showShape(this.shape)} is not a scalar`);
-    return (await this.#read()).data[0]!;
+    return valuesOf(await this.#read())[0]!;
   }
 }
 
@@ -200,7 +213,9 @@ export class CompiledStep<R extends Returned> implements Disposable {
   /** Runs the step. The promise resolves when the work is submitted, not when it is done. */
   async run(...args: Argument[]): Promise<Results<R>> {
     const compiled = await this.#prepare(args);
-    replay(this.#runtime.device, compiled.executable);
+    const { recorder, device } = this.#runtime;
+    if (recorder) await recorder.replay(this.#name, compiled.executable);
+    else replay(device, compiled.executable);
     return this.#results(compiled);
   }
 
@@ -214,7 +229,10 @@ export class CompiledStep<R extends Returned> implements Disposable {
   /** Runs the step once with a time for every kernel. */
   async profile(...args: Argument[]): Promise<StepTime[]> {
     const { executable } = await this.#prepare(args);
-    return profile(this.#runtime.device, executable);
+    const recorder = new Recorder(this.#runtime.device);
+    await recorder.replay(this.#name, executable);
+    const { replays } = await recorder.finish();
+    return replays.flatMap(({ kernels }) => kernels);
   }
 
   /** The plan for these arguments, as a table. */
@@ -231,8 +249,10 @@ export class CompiledStep<R extends Returned> implements Disposable {
     this.#runtime.check();
     const compiled = await this.#compiled(args);
     this.#runs++;
+    const begin = performance.now();
     for (const [index, range] of compiled.executable.argumentBuffers)
       this.#runtime.device.queue.writeBuffer(range.buffer, 0, (args[index] as HostTensor).data);
+    this.#runtime.recorder?.span('upload', begin);
     return compiled;
   }
 
@@ -294,8 +314,5 @@ function residentId(resident: Resident): number {
 }
 
 function hostTensorFrom(bytes: ArrayBuffer, { shape, dtype }: TensorType): HostTensor {
-  const size = sizeOf(shape);
-  if (dtype === 'f32') return { shape, dtype, data: new Float32Array(bytes, 0, size) };
-  if (dtype === 'i32') return { shape, dtype, data: new Int32Array(bytes, 0, size) };
-  return { shape, dtype, data: new Uint32Array(bytes, 0, size) };
+  return { shape, dtype, data: hostArray(dtype, bytes, sizeOf(shape)) };
 }

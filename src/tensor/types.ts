@@ -1,17 +1,28 @@
 /** Shapes, element types and host arrays: the vocabulary every other file uses. */
+import { fromHalf, toHalf } from './half.js';
 
-export type DType = 'f32' | 'i32' | 'u32';
+/**
+ * `f16` is a way of storing: two bytes an element, packed as in an `array<f16>`; kernels compute in f32 whatever they read
+ * and write, and what is beyond its range (65504) is not finite. Since a word holds two of them, and most kernels take four elements at a time, only tensors whose last
+ * extent is a multiple of 4 can be f16 (`canBeHalf`).
+ */
+export type DType = 'f32' | 'i32' | 'u32' | 'f16';
 export type Shape = readonly number[];
 
-/** What is known of a tensor before it has a value. Every dtype takes 4 bytes an element. */
+/** What is known of a tensor before it has a value. */
 export interface TensorType {
   readonly shape: Shape;
   readonly dtype: DType;
 }
 
-export type HostData = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+/** f16 lies in a Uint16Array, as its bits. */
+export type HostData =
+  | Float32Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>;
 
-/** An array on the host, as uploaded to or read back from the GPU. Row-major, last axis fastest. */
+/** An array on the host, as uploaded to or read back from the GPU. Row-major, last axis fastest. See also `valuesOf`. */
 export interface HostTensor extends TensorType {
   readonly data: HostData;
 }
@@ -24,7 +35,12 @@ export interface NdArray extends TensorType {
   readonly data: Float64Array;
 }
 
-export const BYTES_PER_ELEMENT = 4;
+export const BYTES_PER_ELEMENT: Readonly<Record<DType, number>> = { f32: 4, i32: 4, u32: 4, f16: 2 };
+
+/** Whether values of this shape can be stored as f16: the last extent is a multiple of 4. */
+export const canBeHalf = (shape: Shape): boolean => shape.length > 0 && shape[shape.length - 1]! % 4 === 0;
+
+export const isFloat = (dtype: DType): boolean => dtype === 'f32' || dtype === 'f16';
 
 /** Number of elements of a shape; 1 for a scalar (`[]`). */
 export function sizeOf(shape: Shape): number {
@@ -75,10 +91,25 @@ export function hostTensor(shape: Shape, values: ArrayLike<number>, dtype: DType
   return { shape, dtype, data: hostData(dtype, values) };
 }
 
+/** Values in the dtype's own typed array, or so many zeros. */
 export function hostData(dtype: DType, values: ArrayLike<number> | number): HostData {
-  const TypedArray = dtype === 'f32' ? Float32Array : dtype === 'i32' ? Int32Array : Uint32Array;
-  if (typeof values === 'number') return new TypedArray(values);
-  const data = new TypedArray(values.length);
-  data.set(values);
+  const data = hostArray(
+    dtype,
+    new ArrayBuffer((typeof values === 'number' ? values : values.length) * BYTES_PER_ELEMENT[dtype]),
+  );
+  if (typeof values === 'number') return data;
+  if (dtype === 'f16') for (let i = 0; i < values.length; i++) data[i] = toHalf(values[i]!);
+  else data.set(values);
   return data;
+}
+
+/** Bytes, from the first, as the dtype's own typed array: `length` elements, or all there are. */
+export function hostArray(dtype: DType, bytes: ArrayBuffer, length?: number): HostData {
+  const TypedArray = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, f16: Uint16Array }[dtype];
+  return new TypedArray(bytes, 0, length);
+}
+
+/** The elements as numbers: of f16, what its bits stand for. */
+export function valuesOf({ dtype, data }: Pick<HostTensor, 'dtype' | 'data'>): HostData {
+  return dtype === 'f16' ? Float32Array.from(data, fromHalf) : data;
 }

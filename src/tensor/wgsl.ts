@@ -1,6 +1,13 @@
 /**
- * The shader loader: replaces the initialisers of lines tagged `// @param`, and reads from the text what the
- * host has to know of it: the members of `struct Uniforms` and how each binding is accessed.
+ * The shader loader: replaces what lines tagged `// @param` define, and reads from the text what the host has to know of
+ * it: the members of `struct Uniforms` and how each binding is accessed. A shader is valid as it stands, so a tagged
+ * line holds a default, which is one of
+ *
+ *     const TILE: u32 = 64u;  // @param
+ *     alias Stored = vec4f;  // @param
+ *     fn widen(v: Stored) -> vec4f { return v; }  // @param
+ *
+ * of which the number, the type and the expression that is returned are replaced.
  */
 
 export interface Shader {
@@ -19,6 +26,7 @@ export interface UniformMember {
 export type Constants = Readonly<Record<string, number | boolean | string>>;
 
 const PARAM = /^[ \t]*(const|alias)\s+(\w+)\s*(?::\s*(\w+)\s*)?=\s*([^;]+);\s*\/\/\s*@param.*$/gm;
+const FUNCTION = /^([ \t]*fn\s+(\w+)\([^)]*\)\s*->\s*[\w<>]+\s*\{\s*return\s+)[^;]+(;\s*\})\s*\/\/\s*@param.*$/gm;
 const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)(?:\s*,\s*(\w+))?>/g;
 const UNIFORMS = /struct\s+Uniforms\s*\{([^}]*)\}/;
 const MEMBER = /(\w+)\s*:\s*(\w+)/;
@@ -39,12 +47,19 @@ export function specialize(source: string, constants: Constants = {}): Shader {
 
 function substitute(source: string, constants: Constants): string {
   const unused = new Set(Object.keys(constants));
-  const code = source.replace(PARAM, (line, keyword: string, name: string, type: string | undefined) => {
-    const value = constants[name];
-    if (value === undefined) return line;
+  const replacement = (name: string) => {
     unused.delete(name);
-    return `${keyword} ${name}${type ? `: ${type}` : ''} = ${literal(value, type)};`;
-  });
+    return constants[name];
+  };
+  const code = source
+    .replace(PARAM, (line, keyword: string, name: string, type: string | undefined) => {
+      const value = replacement(name);
+      return value === undefined ? line : `${keyword} ${name}${type ? `: ${type}` : ''} = ${literal(value, type)};`;
+    })
+    .replace(FUNCTION, (line, head: string, name: string, tail: string) => {
+      const value = replacement(name);
+      return value === undefined ? line : `${head}${value}${tail}`;
+    });
   if (unused.size > 0)
     throw new Error(
       `shader has no line tagged "// @param" for ${[...unused].join(', ')}; it starts: ${firstLine(source)}`,

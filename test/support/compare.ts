@@ -1,4 +1,5 @@
 /** Comparison of arrays by the largest error relative to the largest element. */
+import { roundToHalf } from '../../src/tensor/half.js';
 import type { NdArray, Shape } from '../../src/tensor/types.js';
 import { sameShape, showShape } from '../../src/tensor/types.js';
 
@@ -38,5 +39,9 @@ export function expectClose(actual: ArrayOf, expected: ArrayOf, tolerance: numbe
 
 /** The array rounded to what its dtype holds on the GPU. */
 export function rounded(array: NdArray): NdArray {
+  if (array.dtype === 'f16') return { ...array, data: array.data.map(roundToHalf) };
   return array.dtype === 'f32' ? { ...array, data: array.data.map(Math.fround) } : array;
 }
+
+/** Largest relative error of storing a float as f16: half of the last of 11 bits. */
+export const HALF_ROUNDING = 2 ** -11;

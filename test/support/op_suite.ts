@@ -12,8 +12,8 @@ import { sum } from '../../src/tensor/ops/reduce.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { missingFeatures } from '../../src/tensor/select.js';
 import { traceStep } from '../../src/tensor/trace.js';
-import { hostTensor, type NdArray, ndarray, showShape, sizeOf } from '../../src/tensor/types.js';
-import { expectClose, relativeError, rounded } from './compare.js';
+import { hostTensor, isFloat, type NdArray, ndarray, showShape, sizeOf, valuesOf } from '../../src/tensor/types.js';
+import { expectClose, HALF_ROUNDING, relativeError, rounded } from './compare.js';
 import { testGpu } from './gpu.js';
 
 /** `add [4,8] [8] (name)` */
@@ -47,8 +47,10 @@ async function checkKernel(op: Op, kernel: Kernel | null, sample: Sample<unknown
       expect(plan.steps.map(({ variant }) => variant)).toContain(kernel.name);
     }
     for (const [index, array] of expected.entries()) {
-      const actual = await results[index]!.read();
-      const tolerance = array.dtype === 'f32' ? (sample.tolerance ?? 1e-5) : 0;
+      const read = await results[index]!.read();
+      const actual = { shape: read.shape, data: valuesOf(read) };
+      const rounding = array.dtype === 'f16' ? HALF_ROUNDING : 0;
+      const tolerance = isFloat(array.dtype) ? (sample.tolerance ?? 1e-5) + rounding : 0;
       expectClose(actual, array, tolerance, `${title(op, sample)} output ${index}, kernel ${kernel?.name ?? 'fused'}`);
     }
     step[Symbol.dispose]();

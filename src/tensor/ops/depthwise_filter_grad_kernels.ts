@@ -41,7 +41,7 @@ function inParts(
     scratch(context) {
       const { parts, groups, size } = stagesOf(context);
       const counts = parts === 1 ? [] : groups === 1 ? [parts] : [parts, groups];
-      return counts.map((count) => count * size * BYTES_PER_ELEMENT);
+      return counts.map((count) => count * size * BYTES_PER_ELEMENT.f32);
     },
     commands(context) {
       const { s, parts, group, groups, size } = stagesOf(context);

@@ -2,14 +2,27 @@
 import { broadcastShape, forEachBroadcast } from '../broadcast.js';
 import type { Tensor } from '../graph.js';
 import { type GradContext, type Op, OpError, type Sample } from '../op.js';
-import { type DType, type NdArray, ndarray, showShape, sizeOf } from '../types.js';
+import {
+  type DType,
+  isFloat,
+  type NdArray,
+  ndarray,
+  type Shape,
+  sameShape,
+  showShape,
+  sizeOf,
+  type TensorType,
+} from '../types.js';
 import { sumTo } from './reduce.js';
 
 interface Elementwise<P> {
   readonly name: string;
-  /** Dtypes of the inputs; `any` stands for one dtype shared by all inputs so marked. */
+  /**
+   * Dtypes of the inputs; `any` stands for one dtype shared by all inputs so marked. Where it is f32, f16 will do as
+   * well.
+   */
   readonly accepts: readonly (DType | 'any')[];
-  /** Dtype of the result; `any` as above. */
+  /** Dtype of the result; `any` as above. A float result is stored as `floatOf` says. */
   readonly gives: DType | 'any';
   readonly wgsl: (params: P) => string;
   readonly compute: (values: readonly number[], params: P) => number;
@@ -18,15 +31,26 @@ interface Elementwise<P> {
   readonly samples: () => Sample<P>[];
 }
 
+/**
+ * The dtype in which an elementwise op stores floats of a shape: f16 if all its float inputs of that very shape are, else
+ * f32. So a vector of f32 that is broadcast over f16 images leaves them f16.
+ */
+export function floatOf(shape: Shape, inputs: readonly TensorType[]): DType {
+  const whole = inputs.filter((input) => isFloat(input.dtype) && sameShape(input.shape, shape));
+  return whole.length > 0 && whole.every(({ dtype }) => dtype === 'f16') ? 'f16' : 'f32';
+}
+
+const kindOf = (dtype: DType): DType => (dtype === 'f16' ? 'f32' : dtype);
+
 /** An op with NumPy broadcasting that the planner fuses; it has no kernel of its own. */
 export function elementwise<P>(definition: Elementwise<P>): Op<P> {
   const { name, accepts, gives } = definition;
   return {
     name,
     infer(inputs) {
-      const any = inputs[accepts.indexOf('any')]?.dtype;
-      const expected = accepts.map((dtype) => (dtype === 'any' ? any : dtype));
-      if (inputs.some((input, i) => input.dtype !== expected[i]))
+      const [first] = inputs.filter((_, i) => accepts[i] === 'any').map(({ dtype }) => kindOf(dtype));
+      const expected = accepts.map((dtype) => (dtype === 'any' ? first : dtype));
+      if (inputs.some((input, i) => kindOf(input.dtype) !== expected[i]))
         throw new OpError(name, `expects ${expected.join(', ')}, got ${inputs.map((input) => input.dtype).join(', ')}`);
       const shape = broadcastShape(inputs.map((input) => input.shape));
       if (!shape)
@@ -34,7 +58,8 @@ export function elementwise<P>(definition: Elementwise<P>): Op<P> {
           name,
           `shapes ${inputs.map((input) => showShape(input.shape)).join(' and ')} do not broadcast`,
         );
-      return [{ shape, dtype: gives === 'any' ? any! : gives }];
+      const dtype = gives === 'any' ? first! : gives;
+      return [{ shape, dtype: dtype === 'f32' ? floatOf(shape, inputs) : dtype }];
     },
     grad: definition.grad
       ? (context) =>
@@ -56,6 +81,7 @@ export function elementwise<P>(definition: Elementwise<P>): Op<P> {
     },
     samples: definition.samples,
     scalar: definition.wgsl,
+    halves: () => true,
   };
 }
 

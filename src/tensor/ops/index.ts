@@ -2,6 +2,7 @@
 import type { Op } from '../op.js';
 import { alongOps } from './along.js';
 import { batchNormOps } from './batch_norm.js';
+import { castOps } from './cast.js';
 import { convOps } from './conv.js';
 import { depthwiseOps } from './depthwise.js';
 import { elementwiseOps } from './elementwise.js';
@@ -21,6 +22,7 @@ import { shapeOps } from './shape.js';
 export const allOps: readonly Op[] = [
   ...elementwiseOps,
   ...shapeOps,
+  ...castOps,
   ...reduceOps,
   ...packOps,
   ...batchNormOps,

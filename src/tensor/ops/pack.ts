@@ -1,7 +1,7 @@
 /** Packing tensors into one flat array, so that one kernel updates all of them. */
 import { apply1, constant, type Tensor, type TensorLike } from '../graph.js';
 import { type Copy, input, type Op, OpError, output } from '../op.js';
-import { type FlatLayout, flatLayout } from '../resident.js';
+import { FLAT_ALIGNMENT, type FlatLayout, flatLayout } from '../resident.js';
 import { ndarray, showShape, sizeOf } from '../types.js';
 
 /** Copies its inputs to their places; the last input is a run of zeros for the gaps between them. */
@@ -30,7 +30,7 @@ export const packOp: Op<FlatLayout> = {
       ndarray([64], new Array(64).fill(2)),
       ndarray([], [7]),
     ];
-    return [{ inputs: [...inputs, ndarray([64])], params: flatLayout([15, 64, 1]) }];
+    return [{ inputs: [...inputs, ndarray([FLAT_ALIGNMENT])], params: flatLayout([15, 64, 1]) }];
   },
   kernels: [
     {
@@ -52,7 +52,7 @@ export const packOp: Op<FlatLayout> = {
 
 /** One flat tensor of the given ones; zero in between. */
 export function pack(tensors: readonly TensorLike[], layout: FlatLayout): Tensor {
-  const zeros = constant([64], new Array<number>(64).fill(0));
+  const zeros = constant([FLAT_ALIGNMENT], new Array<number>(FLAT_ALIGNMENT).fill(0));
   return apply1(packOp, [...tensors, zeros], layout);
 }
 

@@ -2,12 +2,14 @@
 import { broadcastsTo, forEachBroadcast } from '../broadcast.js';
 import { apply1, constant, currentGraph, type Tensor, type TensorLike } from '../graph.js';
 import { type Op, OpError } from '../op.js';
-import { ndarray, type Shape, sameShape, showShape, sizeOf } from '../types.js';
+import { BYTES_PER_ELEMENT, isFloat, ndarray, type Shape, sameShape, showShape, sizeOf } from '../types.js';
+import { cast } from './cast.js';
 import { sumTo } from './reduce.js';
 
 export const reshapeOp: Op<{ readonly shape: Shape }> = {
   name: 'reshape',
-  alias: true,
+  alias: () => 0,
+  halves: () => true,
   infer([x], { shape }) {
     if (sizeOf(shape) !== sizeOf(x!.shape))
       throw new OpError(
@@ -61,6 +63,7 @@ export const broadcastToOp: Op<{ readonly shape: Shape }> = {
     { inputs: [ndarray([], [5], 'i32')], params: { shape: [7] }, checkGrad: false },
   ],
   scalar: () => 'a',
+  halves: () => true,
 };
 
 export function broadcastTo(x: TensorLike, shape: Shape): Tensor {
@@ -70,7 +73,53 @@ export function broadcastTo(x: TensorLike, shape: Shape): Tensor {
 
 /** Zeros of the type of `x`. */
 export function zerosLike(x: TensorLike): Tensor {
-  return broadcastTo(constant([], [0], x.dtype), x.shape);
+  const dtype = isFloat(x.dtype) ? 'f32' : x.dtype;
+  return cast(broadcastTo(constant([], [0], dtype), x.shape), x.dtype);
 }
 
-export const shapeOps: Op[] = [reshapeOp, broadcastToOp];
+interface View {
+  /** Of the first element. */
+  readonly offset: number;
+  readonly shape: Shape;
+}
+
+/** How far into a buffer a binding may start: a multiple of so many bytes, on any adapter. */
+const BINDING_ALIGNMENT = 256;
+
+export const viewOp: Op<View> = {
+  name: 'view',
+  alias: ({ offset }) => offset,
+  halves: () => true,
+  infer([x], { offset, shape }) {
+    if (!(offset >= 0 && offset + sizeOf(shape) <= sizeOf(x!.shape)))
+      throw new OpError('view', `${showShape(shape)} from element ${offset} does not lie in ${showShape(x!.shape)}`);
+    if ((offset * BYTES_PER_ELEMENT[x!.dtype]) % BINDING_ALIGNMENT !== 0)
+      throw new OpError('view', `element ${offset} of ${x!.dtype} is not at a multiple of ${BINDING_ALIGNMENT} bytes`);
+    return [{ shape, dtype: x!.dtype }];
+  },
+  reference: ([x], { offset, shape }) => [
+    { shape, dtype: x!.dtype, data: x!.data.slice(offset, offset + sizeOf(shape)) },
+  ],
+  samples: () => [
+    {
+      inputs: [
+        ndarray(
+          [200],
+          Array.from({ length: 200 }, (_, i) => i),
+        ),
+      ],
+      params: { offset: 64, shape: [3, 4] },
+    },
+  ],
+  flops: () => 0,
+};
+
+/**
+ * Neighbouring elements of `x` from `offset` on, under a shape of their own: a part of a flat buffer, which costs nothing. It
+ * must start at a multiple of 256 bytes. Has no gradient: what is learnt through views takes the views' own.
+ */
+export function view(x: TensorLike, offset: number, shape: Shape): Tensor {
+  return apply1(viewOp, [x], { offset, shape });
+}
+
+export const shapeOps: Op[] = [reshapeOp, broadcastToOp, viewOp];
