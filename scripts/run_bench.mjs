@@ -1,8 +1,10 @@
 /**
  * Bundles a benchmark, `bench/NAME.ts`, into `.cache/NAME.mjs` and runs it: `node scripts/run_bench.mjs NAME [arguments]`.
- * `--bundle-only` leaves the running to a machine that has Node and the package `webgpu` alone.
+ * `--bundle-only` prints the files instead, and leaves the running to a machine that has Node and the package `webgpu` alone. What
+ * is only imported when it is asked for lies in files of its own, which need not be carried along.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
@@ -13,22 +15,53 @@ if (!existsSync(`${root}bench/${name}.ts`)) {
   console.error(`there is no benchmark ${name ?? ''}: name one of ${names.join(', ')}`);
   process.exit(2);
 }
-const outfile = `${root}.cache/${name}.mjs`;
-await build({
+const folder = `${root}.cache`;
+const outfile = `${folder}/${name}.mjs`;
+
+/**
+ * The packages of `bench/package.json` stay where they are, since some of them look for files beside their own; the bundle,
+ * which lies elsewhere, imports them by their place.
+ */
+const peers = new Set(Object.keys(JSON.parse(readFileSync(`${root}bench/package.json`, 'utf8')).dependencies ?? {}));
+const leavePeers = {
+  name: 'leave-peers',
+  setup(bundle) {
+    bundle.onResolve({ filter: /^[@\w]/ }, async ({ path, resolveDir, kind, importer, pluginData }) => {
+      const packageName = /^(@[^/]+\/)?[^/]+/.exec(path)[0];
+      if (pluginData === leavePeers || !peers.has(packageName)) return undefined;
+      const found = await bundle.resolve(path, { resolveDir, kind, importer, pluginData: leavePeers });
+      // Not installed: whoever imports it says so when it runs.
+      if (found.errors.length > 0) return { path, external: true };
+      return { path: relative(dirname(outfile), found.path).replaceAll('\\', '/'), external: true };
+    });
+  },
+};
+
+const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: [`bench/${name}.ts`],
-  outfile,
+  outdir: folder,
+  outExtension: { '.js': '.mjs' },
+  chunkNames: `${name}-[name]-[hash]`,
   bundle: true,
+  splitting: true,
+  metafile: true,
   platform: 'node',
   format: 'esm',
   target: 'node20',
+  conditions: [], // as Node itself resolves, which knows no condition `module`
   loader: { '.wgsl': 'text' },
-  external: ['webgpu', 'koffi', '@sparticuz/chromium'],
+  external: ['webgpu', 'koffi', '@sparticuz/chromium', 'esbuild', 'playwright-core'],
+  plugins: [leavePeers],
   // What is bundled of CommonJS asks for Node's modules with `require`.
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
   },
   logLevel: 'warning',
 });
-if (process.argv.includes('--bundle-only')) console.log(outfile);
+const written = new Set(Object.keys(metafile.outputs).map((file) => file.replace(/^.*\//, '')));
+for (const file of readdirSync(folder))
+  if (file.startsWith(`${name}-`) && file.endsWith('.mjs') && !written.has(file)) rmSync(`${folder}/${file}`);
+const bundleOnly = process.argv.includes('--bundle-only');
+if (bundleOnly) console.log([...written].map((file) => `${folder}/${file}`).join('\n'));
 else await import(pathToFileURL(outfile).href);

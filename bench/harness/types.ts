@@ -1,4 +1,5 @@
 /** What the benchmarks are made of: cases, whatever computes them, and contenders, which compute them. */
+import type { Runtime } from '../../src/tensor/runtime.js';
 import type { HostTensor } from '../../src/tensor/types.js';
 
 /** Extents of a convolution: images NHWC, filters HWIO, the same zero padding on all four sides. */
@@ -54,7 +55,7 @@ export type Computation =
     }
   /**
    * `blocks` residual bottlenecks in a row on x [1,size,size,channels]: 1x1 to channels/4, 3x3 with `dilation`, 1x1 back, each without
-   * bias and followed by batch norm (statistics of the batch, gamma 1 and beta 0, not trained) and, but for the third, ReLU; then the sum with the
+   * bias and followed by batch norm (statistics of the batch, epsilon 1e-3, gamma 1 and beta 0, not trained) and, but for the third, ReLU; then the sum with the
    * block's input and ReLU. Operands: x, then the three filters of each block. The loss is the mean of the squared
    * output. -> the loss [], gradients of x and of every filter, in the operands' order
    */
@@ -86,6 +87,24 @@ export interface Case {
   /** What is expected of the engine: to be `times` as fast as this contender. */
   readonly ask?: { readonly contender: string; readonly times: number };
 }
+
+/** What only the engine computes: kernels that no peer has, and whole networks. */
+export interface Workload {
+  readonly name: string;
+  prepare(runtime: Runtime): Promise<PreparedWorkload>;
+  /** As a case's. Absent where nothing but a whole test suite could tell. */
+  errorOf?(results: readonly ArrayLike<number>[]): number;
+  readonly tolerance: number;
+}
+
+export interface PreparedWorkload extends Prepared {
+  /** Of the plan's steps, as their ops count them. */
+  readonly flops: number;
+  /** Of the plan's steps, if every operand of each moves once. */
+  readonly bytes: number;
+}
+
+export type Benchmark = Case | Workload;
 
 /** Someone who computes cases: the engine, another library, PyTorch. */
 export interface Contender {

@@ -1,0 +1,188 @@
+/**
+ * The measuring itself. Contenders take turns case by case and round by round, so that whatever else the machine does in
+ * between falls on all of them; each one's results are checked before it is timed.
+ */
+import type { EngineContender } from './engine.js';
+import type { Entry, Row } from './results.js';
+import { summarize } from './statistics.js';
+import type { Benchmark, Contender, Prepared } from './types.js';
+
+export interface Clock {
+  /** Milliseconds, from any start. */
+  now(): number;
+  /** Milliseconds of CPU time of all threads that compute, from any start; null where it is not told. */
+  cpu(): Promise<number | null>;
+}
+
+export interface MeasureOptions {
+  /** Most samples of a contender. */
+  readonly rounds: number;
+  /** After so much time of its own in a case, a contender gets no further rounds. It always gets one. */
+  readonly budgetSeconds: number;
+  /** Runs are repeated within a sample until it takes about this long. */
+  readonly sampleMilliseconds: number;
+  readonly clock: Clock;
+  /** Receives what is going on, a line at a time. */
+  readonly log?: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A contender that has passed the check. */
+interface Runner {
+  readonly contender: string;
+  readonly prepared: Prepared;
+  readonly error: number | null;
+  readonly first: number;
+  runsPerSample: number;
+  spent: number;
+  readonly samples: number[];
+  readonly cpuSamples: number[];
+}
+
+const MOST_RUNS = 1000;
+
+/** Measures one case or workload. A workload is for the engine alone. */
+export async function measure(
+  benchmark: Benchmark,
+  contenders: readonly Contender[],
+  engine: EngineContender | null,
+  options: MeasureOptions,
+): Promise<Row> {
+  const { log = () => {} } = options;
+  const entries = new Map<string, Entry>();
+  const runners: Runner[] = [];
+  let work = 'flops' in benchmark ? { flops: benchmark.flops, bytes: benchmark.bytes } : { flops: 0, bytes: 0 };
+  const preparing: readonly { readonly name: string; readonly prepare: () => Promise<Prepared | null> }[] =
+    'computation' in benchmark
+      ? contenders.map((contender) => ({ name: contender.name, prepare: () => contender.prepare(benchmark) }))
+      : engine
+        ? [
+            {
+              name: engine.name,
+              async prepare() {
+                const prepared = await benchmark.prepare(engine.runtime);
+                work = { flops: prepared.flops, bytes: prepared.bytes };
+                return prepared;
+              },
+            },
+          ]
+        : [];
+  try {
+    for (const { name, prepare } of preparing) {
+      options.signal?.throwIfAborted();
+      log(`${benchmark.name}: ${name} prepares`);
+      const outcome = await check(benchmark, name, prepare, options);
+      if ('prepared' in outcome) runners.push(outcome);
+      else entries.set(name, outcome);
+    }
+    for (const runner of runners) await warmUp(runner, options);
+    for (let round = 0; round < options.rounds; round++)
+      for (let turn = 0; turn < runners.length; turn++) {
+        // Another one begins each round, so that nobody always runs behind the same neighbour.
+        const runner = runners[(turn + round) % runners.length]!;
+        const next = runner.samples.at(-1) ?? 0;
+        const enough = runner.spent + next * runner.runsPerSample > options.budgetSeconds * 1000;
+        if (entries.has(runner.contender) || (runner.samples.length > 0 && enough)) continue;
+        options.signal?.throwIfAborted();
+        log(`${benchmark.name}: ${runner.contender}, round ${round + 1}`);
+        try {
+          await sample(runner, options.clock);
+        } catch (error) {
+          entries.set(runner.contender, failure(runner.contender, 'fails', error));
+        }
+      }
+    for (const runner of runners)
+      if (!entries.has(runner.contender)) entries.set(runner.contender, await measured(runner));
+  } finally {
+    for (const { prepared } of runners) prepared.dispose();
+  }
+  const { name, tolerance } = benchmark;
+  return {
+    name,
+    ...work,
+    tolerance,
+    ...('ask' in benchmark && benchmark.ask ? { ask: benchmark.ask } : {}),
+    entries: preparing.flatMap((contender) => entries.get(contender.name) ?? []),
+  };
+}
+
+/** Prepares a contender, runs it once and compares what comes out with the reference. */
+async function check(
+  benchmark: Benchmark,
+  contender: string,
+  prepare: () => Promise<Prepared | null>,
+  { clock }: MeasureOptions,
+): Promise<Runner | Entry> {
+  let prepared: Prepared | null;
+  let first: number;
+  try {
+    const begin = clock.now();
+    prepared = await prepare();
+    if (!prepared) return { contender, status: 'absent' };
+    first = begin;
+  } catch (error) {
+    return failure(contender, 'refuses', error);
+  }
+  try {
+    await prepared.run();
+    first = clock.now() - first;
+    const error = benchmark.errorOf ? benchmark.errorOf(await prepared.read()) : null;
+    if (error !== null && !(error <= benchmark.tolerance)) {
+      prepared.dispose();
+      return { contender, status: 'wrong', error };
+    }
+    return { contender, prepared, error, first, runsPerSample: 1, spent: 0, samples: [], cpuSamples: [] };
+  } catch (error) {
+    prepared.dispose();
+    // What compiles late refuses late.
+    return failure(contender, 'refuses', error);
+  }
+}
+
+function failure(contender: string, status: 'refuses' | 'fails', error: unknown): Entry {
+  return { contender, status, message: error instanceof Error ? error.message : String(error) };
+}
+
+/** Runs once more, now that everything is compiled, to see how many runs a sample needs. Slow ones are warm enough. */
+async function warmUp(runner: Runner, { budgetSeconds, sampleMilliseconds, clock }: MeasureOptions): Promise<void> {
+  if (runner.first > budgetSeconds * 500) return;
+  let milliseconds = 0;
+  // Twice, since the first of them may still be slow.
+  for (let i = 0; i < 2 && milliseconds < sampleMilliseconds; i++) {
+    const begin = clock.now();
+    const own = await runner.prepared.run();
+    milliseconds = typeof own === 'number' ? own : clock.now() - begin;
+  }
+  runner.runsPerSample = Math.min(MOST_RUNS, Math.max(1, Math.ceil(sampleMilliseconds / Math.max(milliseconds, 1e-3))));
+}
+
+async function sample(runner: Runner, clock: Clock): Promise<void> {
+  const { prepared, runsPerSample } = runner;
+  const cpu = await clock.cpu();
+  const begin = clock.now();
+  let own: number | null = null;
+  if (runsPerSample > 1 && prepared.runMany) own = numberOf(await prepared.runMany(runsPerSample));
+  else
+    for (let i = 0; i < runsPerSample; i++) {
+      const told = numberOf(await prepared.run());
+      if (told !== null) own = (own ?? 0) + told;
+    }
+  const elapsed = clock.now() - begin;
+  const cpuAfter = await clock.cpu();
+  runner.spent += elapsed;
+  runner.samples.push((own ?? elapsed) / runsPerSample);
+  // Who measures itself computes elsewhere.
+  if (own === null && cpu !== null && cpuAfter !== null) runner.cpuSamples.push((cpuAfter - cpu) / runsPerSample);
+}
+
+const numberOf = (told: unknown): number | null => (typeof told === 'number' ? told : null);
+
+async function measured({ contender, prepared, error, first, ...rest }: Runner): Promise<Entry> {
+  const { runsPerSample, samples, cpuSamples } = rest;
+  return {
+    ...{ contender, status: 'measured', error, first, runsPerSample, samples, cpuSamples },
+    note: (await prepared.note?.()) ?? '',
+    summary: summarize(samples),
+    cpu: cpuSamples.length > 0 ? summarize(cpuSamples) : null,
+  };
+}

@@ -1,0 +1,130 @@
+/** What a run of the benchmarks leaves: plain data, as it is written to the JSON file. */
+import type { CeilingKind } from './ceilings.js';
+import type { Summary } from './statistics.js';
+
+export const FORMAT = 'segsort-webgpu benchmark 1';
+
+export interface BenchResults {
+  readonly format: typeof FORMAT;
+  /** ISO 8601. */
+  readonly date: string;
+  readonly environment: Environment;
+  readonly adapter: Adapter;
+  readonly options: {
+    readonly suite: string;
+    readonly rounds: number;
+    readonly budgetSeconds: number;
+    readonly batch: number;
+  };
+  readonly contenders: readonly ContenderFacts[];
+  /** What could not be loaded, and other things a reader has to know. */
+  readonly notes: readonly string[];
+  readonly ceilings: readonly Ceiling[];
+  readonly rows: readonly Row[];
+}
+
+export interface Environment {
+  /** `Node v22.12.0`, or the browser's user agent. */
+  readonly runtime: string;
+  readonly system: string;
+  /** Model and number of threads of the processor, as far as it is told. */
+  readonly processor: string;
+  /** Of the last minute, before and after: other work slows everything down. Null where it is not told. */
+  readonly loadBefore: number | null;
+  readonly loadAfter: number | null;
+}
+
+export interface Adapter {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly driver: string;
+  readonly backend: string;
+  readonly cpu: boolean;
+  readonly features: readonly string[];
+}
+
+export interface ContenderFacts {
+  readonly name: string;
+  readonly version: string;
+  readonly on: string;
+}
+
+/** The best that simple kernels reach on this device. */
+export interface Ceiling {
+  readonly kind: CeilingKind;
+  /** FLOP/s, or bytes/s where the kind is a copy. */
+  readonly rate: number;
+  /** The variant that reached it. */
+  readonly variant: string;
+  /** Best rates of all that were tried. */
+  readonly tried: Readonly<Record<string, number>>;
+}
+
+export interface Row {
+  readonly name: string;
+  readonly flops: number;
+  readonly bytes: number;
+  readonly tolerance: number;
+  readonly ask?: { readonly contender: string; readonly times: number };
+  readonly entries: readonly Entry[];
+}
+
+/** One contender's attempt at a case. Wrong results are never timed. */
+export type Entry =
+  | { readonly contender: string; readonly status: 'absent' }
+  | { readonly contender: string; readonly status: 'refuses' | 'fails'; readonly message: string }
+  | { readonly contender: string; readonly status: 'wrong'; readonly error: number }
+  | Measured;
+
+export interface Measured {
+  readonly contender: string;
+  readonly status: 'measured';
+  /** Against the case's reference; null where there is none. */
+  readonly error: number | null;
+  /** How it computes, such as its kernels. */
+  readonly note: string;
+  /** Milliseconds of the first run, compilation included. */
+  readonly first: number;
+  /** Runs that make one sample: short ones are submitted together. */
+  readonly runsPerSample: number;
+  /** Milliseconds a run. */
+  readonly samples: readonly number[];
+  readonly summary: Summary;
+  /** Milliseconds of CPU time a run, all threads together; empty where it is not told, or spent in another process. */
+  readonly cpuSamples: readonly number[];
+  readonly cpu: Summary | null;
+}
+
+export const isMeasured = (entry: Entry | undefined): entry is Measured => entry?.status === 'measured';
+
+/** The entry of a contender. */
+export const entryOf = (row: Row, contender: string): Entry | undefined =>
+  row.entries.find((entry) => entry.contender === contender);
+
+/** The rate of a kind of ceiling; null where it was not measured. */
+export function ceilingOf({ ceilings }: Pick<BenchResults, 'ceilings'>, kind: CeilingKind): number | null {
+  return ceilings.find((ceiling) => ceiling.kind === kind)?.rate ?? null;
+}
+
+/**
+ * The share of what the device could do that a run of `milliseconds` reaches: the time that its arithmetic would take at the FMA
+ * ceiling, or its bytes at the copy kernel's, whichever is more (Williams, Waterman and Patterson, Roofline, 2009), over the time
+ * it took. FLOPs are those of the plain algorithm, so that Winograd's may pass 1; so may what stays in a cache.
+ */
+export function shareOfCeiling(
+  results: Pick<BenchResults, 'ceilings'>,
+  row: Pick<Row, 'flops' | 'bytes'>,
+  milliseconds: number,
+): { readonly share: number; readonly bound: 'arithmetic' | 'memory' } | null {
+  const fma = ceilingOf(results, 'f32');
+  const copy = ceilingOf(results, 'copy kernel');
+  if (fma === null || copy === null) return null;
+  const arithmetic = row.flops / fma;
+  const memory = row.bytes / copy;
+  return {
+    share: (1000 * Math.max(arithmetic, memory)) / milliseconds,
+    bound: arithmetic >= memory ? 'arithmetic' : 'memory',
+  };
+}
