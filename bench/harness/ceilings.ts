@@ -9,6 +9,7 @@ import copySource from '../ceilings/copy.wgsl';
 import mat4Source from '../ceilings/fma_mat4.wgsl';
 import vec4Source from '../ceilings/fma_vec4.wgsl';
 import matrixSource from '../ceilings/matrix_units.wgsl';
+import type { Clock } from './measure.js';
 import type { Ceiling } from './results.js';
 
 export type CeilingKind = 'f32' | 'f16' | 'matrix units' | 'copy kernel' | 'copy command';
@@ -24,57 +25,79 @@ interface Attempt {
 }
 
 export interface CeilingOptions {
-  /** Milliseconds that one measurement should take; a few are made of each kernel. Default 60. */
+  readonly clock: Clock;
+  /** Milliseconds that one measurement should take; a few are made of each kernel. Default 40. */
   readonly milliseconds?: number;
   readonly log?: (line: string) => void;
 }
 
 /** Measures every ceiling this device has, the best of each kind. */
-export async function measureCeilings(gpu: Gpu, options: CeilingOptions = {}): Promise<Ceiling[]> {
+export async function measureCeilings(gpu: Gpu, options: CeilingOptions): Promise<Ceiling[]> {
   const { device } = gpu;
   const owned: GPUBuffer[] = [];
-  const rates = new Map<CeilingKind, Record<string, number>>();
+  const found = new Map<CeilingKind, Ceiling>();
   try {
     for (const make of [...arithmeticAttempts(gpu), ...copyAttempts(gpu)]) {
       const attempt = await make(owned);
       options.log?.(`ceilings: ${attempt.kind}, ${attempt.variant}`);
-      const rate = await rateOf(device, attempt, options.milliseconds ?? 60);
-      rates.set(attempt.kind, { ...rates.get(attempt.kind), [attempt.variant]: rate });
+      const { kind, variant } = attempt;
+      const rates = await ratesOf(device, attempt, options);
+      const best = found.get(kind);
+      const tried = { ...best?.tried, [variant]: rates.rate };
+      const faster = !best || rates.rate > best.rate ? { ...rates, variant } : best;
+      const cpuRate = Math.max(rates.cpuRate ?? 0, best?.cpuRate ?? 0) || null;
+      found.set(kind, { ...faster, kind, tried, cpuRate });
     }
   } finally {
     for (const buffer of owned) buffer.destroy();
   }
-  return Array.from(rates, ([kind, tried]) => {
-    const [variant, rate] = Object.entries(tried).reduce((best, each) => (each[1] > best[1] ? each : best));
-    return { kind, rate, variant, tried };
-  });
+  return [...found.values()];
 }
 
 /** The better of two measurements of the same device, such as before and after all others. */
 export function bestCeilings(first: readonly Ceiling[], second: readonly Ceiling[]): Ceiling[] {
   return first.map((ceiling) => {
     const other = second.find(({ kind }) => kind === ceiling.kind);
-    return other && other.rate > ceiling.rate ? other : ceiling;
+    const best = other && other.rate > ceiling.rate ? other : ceiling;
+    return { ...best, cpuRate: Math.max(ceiling.cpuRate ?? 0, other?.cpuRate ?? 0) || null };
   });
 }
 
-async function rateOf(device: GPUDevice, attempt: Attempt, milliseconds: number): Promise<number> {
+async function ratesOf(
+  device: GPUDevice,
+  { variant, work, encode }: Attempt,
+  { clock, milliseconds = 40 }: CeilingOptions,
+): Promise<Pick<Ceiling, 'rate' | 'cpuRate'>> {
   const timed = async (repetitions: number) => {
-    const encoder = device.createCommandEncoder({ label: attempt.variant });
-    attempt.encode(encoder, repetitions);
+    const encoder = device.createCommandEncoder({ label: variant });
+    encode(encoder, repetitions);
     const commands = encoder.finish();
-    const begin = performance.now();
+    const cpu = await clock.cpu();
+    const begin = clock.now();
     device.queue.submit([commands]);
     await device.queue.onSubmittedWorkDone();
-    return performance.now() - begin;
+    const took = clock.now() - begin;
+    const after = await clock.cpu();
+    return { took, cpu: cpu === null || after === null ? null : after - cpu };
   };
-  await timed(1);
   let repetitions = 1;
-  for (let took = await timed(1); took < milliseconds / 2 && repetitions < 2 ** 24; took = await timed(repetitions))
+  // The first run is not to be trusted: drivers compile late.
+  await timed(1);
+  for (
+    let { took } = await timed(1);
+    took < milliseconds / 2 && repetitions < 2 ** 24;
+    { took } = await timed(repetitions)
+  )
     repetitions = Math.ceil(repetitions * Math.min(16, Math.max(2, milliseconds / took)));
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 3; i++) least = Math.min(least, await timed(repetitions));
-  return (1000 * attempt.work * repetitions) / least;
+  let [least, leastCpu] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let i = 0; i < 3; i++) {
+    const { took, cpu } = await timed(repetitions);
+    least = Math.min(least, took);
+    // Chrome counts in steps of 10 ms.
+    if (cpu !== null && cpu > 0) leastCpu = Math.min(leastCpu, cpu);
+  }
+  const total = 1000 * work * repetitions;
+  return { rate: total / least, cpuRate: Number.isFinite(leastCpu) ? total / leastCpu : null };
 }
 
 type Maker = (owned: GPUBuffer[]) => Promise<Attempt>;
@@ -131,7 +154,7 @@ function arithmeticAttempts({ device, facts }: Gpu): Maker[] {
   const result = groups * size * 16;
   const numbers = { scale: 0.5, offset: 0.25 };
   for (const FUSED of [true, false])
-    for (const CHAINS of [2, 4, 8]) {
+    for (const CHAINS of facts.cpu ? [4] : [2, 4, 8]) {
       const variant = `${CHAINS} vectors, ${FUSED ? 'fma' : 'a * x + y'}`;
       const flops = size * CHAINS * 4 * 2;
       const constants = { CHAINS, FUSED, SIZE: size };
@@ -164,7 +187,7 @@ function arithmeticAttempts({ device, facts }: Gpu): Maker[] {
 
 function copyAttempts({ device, facts }: Gpu): Maker[] {
   // Far beyond any cache on a GPU; on a CPU, creating a buffer takes 0.5 ms a MiB.
-  const bytes = Math.min((facts.cpu ? 64 : 512) * 2 ** 20, facts.limits.maxStorageBufferBindingSize);
+  const bytes = Math.min((facts.cpu ? 32 : 512) * 2 ** 20, facts.limits.maxStorageBufferBindingSize);
   let buffers: readonly [GPUBuffer, GPUBuffer] | undefined;
   const pair = (owned: GPUBuffer[]) => {
     buffers ??= [storage(device, owned, bytes), storage(device, owned, bytes)];
@@ -181,8 +204,8 @@ function copyAttempts({ device, facts }: Gpu): Maker[] {
       },
     };
   };
-  const kernels = [1, 4, 16].flatMap((VECTORS) =>
-    (VECTORS === 1 ? [true] : [true, false]).map((SIDE_BY_SIDE): Maker => {
+  const kernels = (facts.cpu ? [4, 16] : [1, 4, 16]).flatMap((VECTORS) =>
+    (VECTORS === 1 || facts.cpu ? [true] : [true, false]).map((SIDE_BY_SIDE): Maker => {
       const SIZE = facts.cpu ? 64 : 256;
       const variant = `${VECTORS} vectors${VECTORS > 1 ? `, ${SIDE_BY_SIDE ? 'side by side' : 'a grid apart'}` : ''}`;
       return async (owned) => {

@@ -56,6 +56,8 @@ export interface Ceiling {
   readonly kind: CeilingKind;
   /** FLOP/s, or bytes/s where the kind is a copy. */
   readonly rate: number;
+  /** The same for a second of CPU time, of all threads together; null where that is not told. Of use for CPU adapters alone. */
+  readonly cpuRate: number | null;
   /** The variant that reached it. */
   readonly variant: string;
   /** Best rates of all that were tried. */
@@ -103,26 +105,33 @@ export const isMeasured = (entry: Entry | undefined): entry is Measured => entry
 export const entryOf = (row: Row, contender: string): Entry | undefined =>
   row.entries.find((entry) => entry.contender === contender);
 
-/** The rate of a kind of ceiling; null where it was not measured. */
-export function ceilingOf({ ceilings }: Pick<BenchResults, 'ceilings'>, kind: CeilingKind): number | null {
-  return ceilings.find((ceiling) => ceiling.kind === kind)?.rate ?? null;
-}
+/** By the clock, or by CPU time, which other work on the machine disturbs less. */
+export type Metric = 'clock' | 'cpu';
+
+/** Milliseconds of a run by either; null where they were not told. */
+export const millisecondsOf = ({ summary, cpu }: Measured, metric: Metric): number | null =>
+  metric === 'clock' ? summary.median : (cpu?.median ?? null);
 
 /**
- * The share of what the device could do that a run of `milliseconds` reaches: the time that its arithmetic would take at the FMA
- * ceiling, or its bytes at the copy kernel's, whichever is more (Williams, Waterman and Patterson, Roofline, 2009), over the time
- * it took. FLOPs are those of the plain algorithm, so that Winograd's may pass 1; so may what stays in a cache.
+ * The share of what the device could do that a contender reaches: the time that a case's arithmetic would take at the FMA ceiling,
+ * or its bytes at the copy kernel's, whichever is more (Williams, Waterman and Patterson, Roofline, 2009), over the time it took.
+ * FLOPs are those of the plain algorithm, so that Winograd's may pass 1; so may what stays in a cache. Null where it is not known:
+ * no ceiling was measured, or CPU time is to be compared and a GPU computes.
  */
 export function shareOfCeiling(
-  results: Pick<BenchResults, 'ceilings'>,
-  row: Pick<Row, 'flops' | 'bytes'>,
-  milliseconds: number,
+  { ceilings, adapter }: Pick<BenchResults, 'ceilings'> & { readonly adapter: Pick<Adapter, 'cpu'> },
+  { flops, bytes }: Pick<Row, 'flops' | 'bytes'>,
+  entry: Measured,
+  metric: Metric = 'clock',
 ): { readonly share: number; readonly bound: 'arithmetic' | 'memory' } | null {
-  const fma = ceilingOf(results, 'f32');
-  const copy = ceilingOf(results, 'copy kernel');
-  if (fma === null || copy === null) return null;
-  const arithmetic = row.flops / fma;
-  const memory = row.bytes / copy;
+  const milliseconds = millisecondsOf(entry, metric);
+  const rateOf = (kind: CeilingKind) => {
+    const ceiling = ceilings.find((each) => each.kind === kind);
+    return (metric === 'clock' ? ceiling?.rate : ceiling?.cpuRate) ?? null;
+  };
+  const [fma, copy] = [rateOf('f32'), rateOf('copy kernel')];
+  if (milliseconds === null || fma === null || copy === null || (metric === 'cpu' && !adapter.cpu)) return null;
+  const [arithmetic, memory] = [flops / fma, bytes / copy];
   return {
     share: (1000 * Math.max(arithmetic, memory)) / milliseconds,
     bound: arithmetic >= memory ? 'arithmetic' : 'memory',

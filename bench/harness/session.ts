@@ -71,7 +71,7 @@ export async function runSession(
 
   const rows: Row[] = [];
   const loadBefore = host.loadAverage();
-  let ceilings = await measureCeilings(gpu, { log });
+  let ceilings = await measureCeilings(gpu, { log, clock: host.clock });
   const results = (): BenchResults => ({
     format: FORMAT,
     date: new Date().toISOString(),
@@ -100,7 +100,7 @@ export async function runSession(
       progress?.(results());
     }
     // Other work may have slowed down the first measurement, or this one.
-    ceilings = bestCeilings(ceilings, await measureCeilings(gpu, { log }));
+    ceilings = bestCeilings(ceilings, await measureCeilings(gpu, { log, clock: host.clock }));
   } catch (error) {
     // Stopped by the user: what there is counts.
     if (!signal?.aborted) throw error;

@@ -5,15 +5,11 @@ import {
   entryOf,
   isMeasured,
   type Measured,
+  type Metric,
+  millisecondsOf,
   type Row,
   shareOfCeiling,
 } from './results.js';
-
-/** What is compared: time by the clock, or CPU time, which others on the machine disturb less. */
-export type Metric = 'clock' | 'cpu';
-
-const millisecondsOf = (entry: Measured, metric: Metric): number | null =>
-  metric === 'clock' ? entry.summary.median : (entry.cpu?.median ?? null);
 
 /** Times with three digits, `0.374`, `37.4`, `374`, `69600`. */
 export function showTime(milliseconds: number): string {
@@ -37,8 +33,13 @@ function cell(entry: Entry | undefined, metric: Metric, engine: number | null): 
   return `${showTime(value)}${metric === 'clock' ? spread(entry) : ''}${ratio}`;
 }
 
-/** Rows and columns as Markdown, padded so that it also reads well as it stands. */
-export function markdownTable(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+export interface Table {
+  readonly heading: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** As Markdown, padded so that it also reads well as it stands. */
+export function markdownTable({ heading, rows }: Table): string {
   const widths = heading.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]) => `| ${cells.map((text, i) => text.padEnd(widths[i]!)).join(' | ')} |`;
   return [line(heading), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
@@ -48,14 +49,14 @@ export function markdownTable(heading: readonly string[], rows: readonly (readon
  * A row a case: the first contender's milliseconds, rate and share of the ceiling that binds it, then the others' milliseconds
  * and how many times longer they take. What refuses or is wrong is explained below.
  */
-export function resultsTable(results: BenchResults, metric: Metric = 'clock'): string {
+export function tableOf(results: BenchResults, metric: Metric = 'clock'): Table {
   const [first, ...others] = results.contenders.map(({ name }) => name);
-  if (first === undefined) return 'no contenders';
+  if (first === undefined) return { heading: [], rows: [] };
   const asked = results.rows.some(({ ask }) => ask);
   const heading = [
     `case, ms${metric === 'cpu' ? ' of CPU time' : ''}`,
     first,
-    'GFLOP/s',
+    metric === 'cpu' ? 'GFLOP a CPU second' : 'GFLOP/s',
     'of ceiling',
     ...others,
     ...(asked ? ['asked'] : []),
@@ -63,19 +64,17 @@ export function resultsTable(results: BenchResults, metric: Metric = 'clock'): s
   const rows = results.rows.map((row) => {
     const own = entryOf(row, first);
     const value = isMeasured(own) ? millisecondsOf(own, metric) : null;
-    // A share of the ceiling is by the clock, which the ceiling was measured by.
-    const clock = isMeasured(own) ? own.summary.median : null;
-    const share = clock === null ? null : shareOfCeiling(results, row, clock);
+    const share = isMeasured(own) ? shareOfCeiling(results, row, own, metric) : null;
     return [
       row.name,
       cell(own, metric, null),
-      clock === null ? '-' : (row.flops / clock / 1e6).toPrecision(3),
+      value === null ? '-' : (row.flops / value / 1e6).toPrecision(3),
       share ? `${(100 * share.share).toFixed(0)}%${share.bound === 'memory' ? ' (memory)' : ''}` : '-',
       ...others.map((name) => cell(entryOf(row, name), metric, value)),
       ...(asked ? [verdict(row, first, metric)] : []),
     ];
   });
-  return markdownTable(heading, rows);
+  return { heading, rows };
 }
 
 /** `4x jax-js: met`, or by how much it is missed. */
@@ -89,21 +88,25 @@ function verdict(row: Row, engine: string, metric: Metric): string {
   return `${asked}: ${theirs / mine >= row.ask.times ? 'met' : `${(theirs / mine).toPrecision(2)}x`}`;
 }
 
-/** Everything of a run: where, the table by the clock and by CPU time, ceilings, and what refused. */
+/** Everything of a run: where, the table by the clock and by CPU time, and what has to be said beside. */
 export function report(results: BenchResults): string {
-  const { environment, adapter, options, ceilings, notes, rows, contenders } = results;
+  const timed = results.rows.some(({ entries }) => entries.some((entry) => isMeasured(entry) && entry.cpu));
+  const [where, ...below] = remarks(results);
+  const tables = [tableOf(results), ...(timed ? [tableOf(results, 'cpu')] : [])];
+  return [where, ...tables.map(markdownTable), below.join('\n')].join('\n\n');
+}
+
+/** The machine first; then the options, contenders, ceilings, and who refused what. */
+export function remarks({ environment, adapter, options, ceilings, notes, rows, contenders }: BenchResults): string[] {
   const load = [environment.loadBefore, environment.loadAfter].map((value) => value?.toFixed(1) ?? '?').join(' to ');
-  const lines = [
+  return [
     `${adapter.device || adapter.description || adapter.architecture} (${adapter.driver}), ${adapter.cpu ? 'on the CPU' : 'a GPU'}; ${environment.runtime}; ${environment.processor}; load ${load}`,
     `suite ${options.suite}, up to ${options.rounds} rounds in turn, ${options.budgetSeconds} s a contender and case; medians, ± half the distance of the quartiles`,
     contenders.map(({ name, version, on }) => `${name} ${version} (${on})`).join(', '),
-    '',
-    resultsTable(results),
+    ...ceilings.map(showCeiling),
+    ...refusals(rows),
+    ...notes,
   ];
-  if (rows.some(({ entries }) => entries.some((entry) => isMeasured(entry) && entry.cpu)))
-    lines.push('', resultsTable(results, 'cpu'));
-  lines.push('', ...ceilings.map(showCeiling), ...refusals(rows), ...notes);
-  return lines.join('\n');
 }
 
 function showCeiling({ kind, rate, variant }: BenchResults['ceilings'][number]): string {
