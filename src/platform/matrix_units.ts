@@ -49,18 +49,22 @@ export interface MatrixProbe {
  *     subgroupMatrixStore<row_major>(&results, at, value, STRIDE)
  */
 export function inDialect(source: string, { component, dialect }: Pick<MatrixUnits, 'component' | 'dialect'>): string {
-  let text = component === 'f16' ? source : source.replace(/^enable f16;\n/m, '');
+  let text = component === 'f16' ? source : source.replace(/enable f16;\s*/, '');
   if (dialect === 'vectors') return text;
+  // Blanks may have been taken out of the text.
   text = text
-    .replace(/array<Staged, (\w+)>/g, 'array<Component, 4u * $1>')
-    .replace(/(\w+)\[at\] = values;/g, 'for (var i = 0u; i < 4u; i++) { $1[4u * at + i] = values[i]; }')
-    .replace(/(subgroupMatrixLoad<\w+, \w+>\(&\w+), (\w+), (\w+)\)/g, '$1, 4u * $2, 4u * $3)');
+    .replace(/(var<workgroup>\s*\w+:\s*array<)Staged,\s*(\w+)>/g, '$1Component, 4u * $2>')
+    .replace(/(\w+)\[at\]\s*=\s*values;/g, 'for (var i = 0u; i < 4u; i++) { $1[4u * at + i] = values[i]; }')
+    .replace(/(subgroupMatrixLoad<\w+,\s*\w+>\(&\w+),\s*(\w+),\s*(\w+)\)/g, '$1, 4u * $2, 4u * $3)');
   if (dialect === 'scalars') return text;
   return text
-    .replace(/subgroupMatrixLoad<(\w+), (row|col)_major>\((&\w+, [^,]+), /g, (_, type, order, from) => {
+    .replace(/subgroupMatrixLoad<(\w+),\s*(row|col)_major>\((&\w+, [^,]+), /g, (_, type, order, from) => {
       return `subgroupMatrixLoad<${type}>(${from}, ${order === 'col'}, `;
     })
-    .replace(/subgroupMatrixStore<row_major>\((&\w+, [^,]+, [^,]+), /g, 'subgroupMatrixStore($1, false, ');
+    .replace(
+      /subgroupMatrixStore<row_major>\((&\w+),\s*([^,]+),\s*([^,]+),/g,
+      'subgroupMatrixStore($1, $2, $3, false,',
+    );
 }
 
 /** Products that the kernels can use: f32 results, sides that divide their tiles. Operands of f16 before f32. */

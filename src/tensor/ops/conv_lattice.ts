@@ -62,12 +62,14 @@ function backwardAxes(size: number, taps: number, stride: number, dilation: numb
 /** The uniforms of one dispatch over a lattice, without its buffers' channels. */
 export interface Lattice {
   readonly pixels: number;
+  readonly taps: number;
   readonly uniforms: Readonly<Record<string, number>>;
 }
 
 function lattice(s: ConvSizes, y: Axis, x: Axis): Lattice {
   return {
     pixels: s.batches * y.size * x.size,
+    taps: y.taps * x.taps,
     uniforms: {
       batches: s.batches,
       rows: y.size,
