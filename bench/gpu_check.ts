@@ -15,6 +15,7 @@ import { writeFileAtomic } from '../src/platform/files.node.js';
 import { openGpu } from '../src/platform/gpu.js';
 import { segsortObjective } from '../src/segsort/objectives/segsort.js';
 import { segsortOps } from '../src/segsort/ops/index.js';
+import { profileStep } from '../src/segsort/step_parts.js';
 import { Trainer, type TrainingBatch } from '../src/segsort/trainer.js';
 import { apply, type Tensor } from '../src/tensor/graph.js';
 import type { Kernel, Op, Sample } from '../src/tensor/op.js';
@@ -111,7 +112,7 @@ const noise: TrainingBatch = {
 const plan = (await trainer.describe(noise)).split('\n').pop()!;
 let step = 0;
 const milliseconds = await best(async () => (await trainer.step(noise, step++)).read(), facts.cpu ? 2 : 10);
-const kernels = await trainer.profile(noise);
+const kernels = await profileStep(trainer, noise);
 const total = kernels.reduce((sum, kernel) => sum + kernel.flops, 0);
 
 console.table(products);

@@ -156,7 +156,15 @@ export * from './tensor/ops/resize.js';
 export * from './tensor/ops/select_k.js';
 export * from './tensor/ops/shape.js';
 export { dumpPlan, makePlan, type Plan, type PlanStep } from './tensor/plan.js';
-export { NonFiniteError, type StepTime } from './tensor/replay.js';
+export {
+  type HostSpan,
+  type RecordedReplay,
+  type Recorder,
+  type Recording,
+  record,
+  type StepTime,
+} from './tensor/recorder.js';
+export { NonFiniteError } from './tensor/replay.js';
 export * from './tensor/resident.js';
 export * from './tensor/runtime.js';
 export { type KernelOverrides, parseKernelOverrides } from './tensor/select.js';

@@ -10,6 +10,7 @@ import { evaluateCommand } from './evaluate.js';
 import { explainCommand } from './explain.js';
 import { inspectCommand } from './inspect.js';
 import { predictCommand } from './predict.js';
+import { profileCommand } from './profile.js';
 import { prototypesCommand } from './prototypes.js';
 import { variantsFor } from './session.js';
 import { trainCommand } from './train.js';
@@ -42,6 +43,7 @@ export function buildProgram(): Command {
     explainCommand(),
     dataCommand(),
     contoursCommand(),
+    profileCommand(),
     inspectCommand(),
     convertCommand(),
     doctorCommand(variantsFor),

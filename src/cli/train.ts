@@ -19,7 +19,6 @@ import { formatDuration } from './progress.js';
 import { defaultRunFolder, type ResumePoint, RunFolder } from './run_folder.js';
 import { withGpu } from './session.js';
 import { openTrainingSet } from './training/data.js';
-import { profileTable } from './training/profile.js';
 import { type TrainingOutcome, trainRun } from './training/run.js';
 import { setUpTraining } from './training/setup.js';
 import { openValidation } from './training/validation.js';
@@ -29,7 +28,6 @@ interface TrainOptions extends AdapterOptions, StartOptions {
   readonly resume?: string;
   readonly debugNan?: boolean;
   readonly plan?: boolean;
-  readonly profile?: boolean;
 }
 
 const PRESET_LIST = Object.entries(PRESETS)
@@ -76,7 +74,6 @@ export function trainCommand(): Command {
   const check = (flags: string, help: string) => new Option(flags, help).helpGroup('Looking inside:');
   command
     .addOption(check('--plan', 'print the plan of a step (kernels, shapes, memory) and stop'))
-    .addOption(check('--profile', 'time every kernel of one step, print the slowest and stop'))
     .addOption(check('--debug-nan', 'check every value of every step, and name the first op that gives NaN; slow'));
   return addAdapterFlag(command)
     .addHelpText('after', HELP)
@@ -86,11 +83,11 @@ export function trainCommand(): Command {
 }
 
 async function train(options: TrainOptions, flags: PartialConfig): Promise<number> {
-  if (options.plan || options.profile) {
+  if (options.plan) {
     const resolved = options.resume
       ? (await reopen(options.resume, options, flags)).run.resolved
       : await configure(options, flags);
-    await inspect(options, resolved);
+    await printPlan(options, resolved);
     return 0;
   }
   const { run, checkpoint } = options.resume
@@ -165,15 +162,11 @@ async function reopen(path: string, options: TrainOptions, flags: PartialConfig)
 
 const asFile = (run: RunFolder) => ({ name: run.path('config.json'), contents: run.config });
 
-/** Prints the plan of a step of the first stage, or the times of its kernels. */
-async function inspect(options: TrainOptions, { config }: ResolvedConfig): Promise<void> {
+/** Prints the plan of a step of the first stage. */
+async function printPlan(options: TrainOptions, { config }: ResolvedConfig): Promise<void> {
   await withGpu(options, async (session) => {
     await using setup = await setUpTraining(session, stagesOf(config)[0]!);
-    const batches = await setup.batches(0);
-    if (options.plan) console.log(await setup.trainer.describe(batches[0]!));
-    if (!options.profile) return;
-    // The first run also waits for shaders and memory.
-    await (await setup.trainer.step(batches, 0)).read();
-    console.log(profileTable(await setup.trainer.profile(batches[0]!)));
+    const [batch] = await setup.batches(0);
+    console.log(await setup.trainer.describe(batch!));
   });
 }

@@ -31,15 +31,19 @@ export class ScalarRow {
 
 const LOWEST = -3.4028234663852886e38;
 
-/** The largest values of scalars over all steps since they were last read. */
+/** The largest values of scalars over all steps since they were last accepted. */
 export class Largest implements Disposable {
   readonly #runtime: Runtime;
   readonly #row: ScalarRow;
+  /** Of the steps since they were last taken. */
   readonly #values: Resident | null;
+  /** Of those before that. */
+  readonly #taken: number[];
 
   constructor(runtime: Runtime, names: readonly string[]) {
     this.#runtime = runtime;
     this.#row = new ScalarRow(names);
+    this.#taken = new Array(names.length).fill(LOWEST);
     this.#values = names.length > 0 ? runtime.resident('largest', { shape: [names.length], dtype: 'f32' }) : null;
     this.reset();
   }
@@ -49,11 +53,28 @@ export class Largest implements Disposable {
     if (this.#values) assign(this.#values, maximum(this.#values, this.#row.pack(values)));
   }
 
-  async read(): Promise<Record<string, number>> {
-    return this.#values ? this.#row.unpack((await this.#runtime.read(this.#values)).data) : {};
+  /** The largest values of the steps submitted before the call; those of later ones are kept for the next. */
+  async take(): Promise<Record<string, number>> {
+    if (!this.#values) return {};
+    const reading = this.#runtime.read(this.#values);
+    this.#clear();
+    const { data } = await reading;
+    for (const [i, value] of data.entries()) this.#taken[i] = Math.max(this.#taken[i]!, value);
+    return this.#row.unpack(this.#taken);
   }
 
+  /** Forgets what was taken. */
+  accept(): void {
+    this.#taken.fill(LOWEST);
+  }
+
+  /** Forgets all. */
   reset(): void {
+    this.accept();
+    this.#clear();
+  }
+
+  #clear(): void {
     const { length } = this.#row.names;
     if (this.#values) this.#runtime.write(this.#values, hostTensor([length], new Array(length).fill(LOWEST)));
   }

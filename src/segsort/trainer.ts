@@ -4,7 +4,6 @@ import { parseSafetensors } from '../checkpoints/safetensors.js';
 import { CheckpointError, restoreCheckpoint, serializeCheckpoint } from '../models/checkpoint.js';
 import type { Network } from '../models/network.js';
 import { allocateParameters, type Parameter, type Part } from '../models/parameter.js';
-import type { StepTime } from '../tensor/replay.js';
 import type { FlatGroup, Resident } from '../tensor/resident.js';
 import type { Result, Runtime } from '../tensor/runtime.js';
 import type { Objective, PreparedObjective } from './objectives/objective.js';
@@ -55,7 +54,10 @@ export interface TrainingMetrics {
   readonly [name: string]: number;
 }
 
-/** A submitted step. `read` waits for it; call it before the next step, or not at all. */
+/**
+ * A submitted step. `read` waits for it. It must be called before the next step is submitted, or not at all, but need not
+ * be awaited before: so the GPU has work while the host waits.
+ */
 export interface SubmittedStep {
   /** @throws Error for a loss that is not finite, and for what went wrong in any step since the last read */
   read(): Promise<TrainingMetrics>;
@@ -150,8 +152,7 @@ export class Trainer implements Disposable {
   }
 
   async #read(result: Result, learningRate: number): Promise<TrainingMetrics> {
-    const { loss, validPixels, ...figures } = await this.#step.figures(result);
-    await this.#step.check();
+    const { loss, validPixels, ...figures } = await this.#step.read(result);
     if (!Number.isFinite(loss))
       throw new Error(
         `the loss is ${loss}: resume from the last checkpoint with a lower learning rate, or with --debug-nan to name the op it comes from`,
@@ -162,11 +163,6 @@ export class Trainer implements Disposable {
   /** The plan of a step for batches of this shape, as a table. */
   describe(batch: TrainingBatch): Promise<string> {
     return this.#step.describe(batch);
-  }
-
-  /** Runs one step with a time for every kernel; `timesByPart` adds them up. */
-  profile(batch: TrainingBatch): Promise<StepTime[]> {
-    return this.#step.profile(batch);
   }
 
   /** A safetensors file from which `restore` continues bit for bit. `step` is the number of steps done. */

@@ -8,7 +8,6 @@ import { updateStatistics } from '../models/statistics.js';
 import { constant, type ResidentLike, scalar, scope, type Tensor } from '../tensor/graph.js';
 import { add, div, maximum, mul, neg } from '../tensor/ops/elementwise.js';
 import { sampleCrop, sampleIds } from '../tensor/ops/image.js';
-import type { StepTime } from '../tensor/replay.js';
 import type { FlatGroup } from '../tensor/resident.js';
 import type { CompiledStep, Result, Runtime } from '../tensor/runtime.js';
 import { type HostTensor, hostTensor } from '../tensor/types.js';
@@ -173,27 +172,26 @@ export class TrainingStep implements Disposable {
     }
   }
 
-  /** The figures of a step by name: `loss`, `validPixels` and the objective's. */
-  async figures(result: Result): Promise<Record<string, number>> {
-    return this.#row.unpack((await result.read()).data);
-  }
-
-  /** @throws Error for what went wrong in any step since the last call that threw nothing */
-  async check(): Promise<void> {
-    const [largest, fewest] = await Promise.all([this.#largest.read(), this.#fewest.read()]);
+  /**
+   * The figures of a step by name: `loss`, `validPixels` and the objective's. What is read is what there is at the call, so
+   * the next step may be submitted while this waits.
+   *
+   * @throws Error for what went wrong in any step since the last read that threw nothing
+   */
+  async read(result: Result): Promise<Record<string, number>> {
+    const reading = [result.read(), this.#largest.take(), this.#fewest.take()] as const;
+    const [row, largest, fewest] = await Promise.all(reading);
     this.#parts.objective.check(largest);
     if (fewest['fewest pixels'] === 0) throw new Error(this.#parts.objective.withoutPixels);
-    this.resetWatch();
+    this.#largest.accept();
+    this.#fewest.accept();
+    return this.#row.unpack(row.data);
   }
 
-  resetWatch(): void {
+  /** Forgets microbatches of a step that was not finished, and what steps have reported. */
+  reset(): void {
     this.#largest.reset();
     this.#fewest.reset();
-  }
-
-  /** Forgets microbatches of a step that was not finished. */
-  reset(): void {
-    this.resetWatch();
     this.#sums?.clear();
   }
 
@@ -202,12 +200,6 @@ export class TrainingStep implements Disposable {
     const plans = [await this.#batch.describe(...this.#arguments(batch, { learningRate: 0, progress: 0 }))];
     if (this.#update) plans.push(await this.#update.describe(hostTensor([], [0])));
     return plans.join('\n\n');
-  }
-
-  /** Runs one step with a time for every kernel; under accumulation, one microbatch and the update. */
-  async profile(batch: TrainingBatch): Promise<StepTime[]> {
-    const times = await this.#batch.profile(...this.#arguments(batch, { learningRate: 0, progress: 0 }));
-    return this.#update ? [...times, ...(await this.#update.profile(hostTensor([], [0])))] : times;
   }
 
   [Symbol.dispose](): void {

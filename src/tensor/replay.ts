@@ -1,7 +1,8 @@
-/** The three ways to run an executable: replay it, time it kernel by kernel, or check every value for NaN. */
+/** Running an executable: replay it, or check every value for NaN. `recorder.ts` times it. */
 
 import type { Executable, Range, ReadyCommand } from './executable.js';
 import { describe } from './graph.js';
+import type { PlanStep } from './plan.js';
 import { showShape, sizeOf } from './types.js';
 
 /**
@@ -10,130 +11,104 @@ import { showShape, sizeOf } from './types.js';
  */
 const FLOPS_PER_SUBMIT = 2e11;
 
+/** What the host is at in a replay. */
+export type ReplayPhase = 'encode' | 'finish' | 'submit';
+
+/** Is told of each phase as it begins, and of the end (null). */
+export type WatchReplay = (phase: ReplayPhase | null) => void;
+
 /** Runs the plan once: all dispatches, then the copies into assigned residents. Returns once submitted. */
-export function replay(device: GPUDevice, executable: Executable): void {
-  let encoder = device.createCommandEncoder({ label: 'replay' });
-  let pass: GPUComputePassEncoder | null = null;
-  let flops = 0;
-  const submit = () => {
-    pass?.end();
-    pass = null;
-    device.queue.submit([encoder.finish()]);
-  };
+export function replay(device: GPUDevice, executable: Executable, watch?: WatchReplay): void {
+  const parts = new SubmitParts();
+  watch?.('encode');
+  let encoding = new Encoding(device, 'replay');
   for (const { step, commands } of executable.steps) {
-    if (flops > 0 && flops + step.flops > FLOPS_PER_SUBMIT) {
-      submit();
-      encoder = device.createCommandEncoder({ label: 'replay' });
-      flops = 0;
+    if (parts.isFull(step)) {
+      encoding.submit(watch);
+      watch?.('encode');
+      encoding = new Encoding(device, 'replay');
     }
-    flops += step.flops;
-    for (const command of commands) pass = encode(encoder, pass, command);
+    for (const command of commands) encoding.add(command);
   }
-  for (const copy of executable.assignments) pass = encode(encoder, pass, copy);
-  submit();
+  for (const copy of executable.assignments) encoding.add(copy);
+  encoding.submit(watch);
+  watch?.(null);
 }
 
-function encode(
-  encoder: GPUCommandEncoder,
-  pass: GPUComputePassEncoder | null,
-  command: ReadyCommand,
-): GPUComputePassEncoder | null {
-  if (command.kind === 'copy') {
-    pass?.end();
-    encoder.copyBufferToBuffer(
-      command.from.buffer,
-      command.from.offset,
-      command.to.buffer,
-      command.to.offset,
-      command.bytes,
-    );
-    return null;
-  }
-  const open = pass ?? encoder.beginComputePass();
-  open.setPipeline(command.pipeline);
-  open.setBindGroup(0, command.bindGroup);
-  open.dispatchWorkgroups(...command.workgroups);
-  return open;
-}
+/** Says where a replay is to be submitted in between. */
+export class SubmitParts {
+  #flops = 0;
 
-export interface StepTime {
-  readonly label: string;
-  readonly op: string;
-  readonly variant: string;
-  readonly shapes: string;
-  readonly milliseconds: number;
-  readonly flops: number;
-  readonly bytes: number;
+  /** Counts a step; true if what came before it is to be submitted first. */
+  isFull({ flops }: PlanStep): boolean {
+    const full = this.#flops > 0 && this.#flops + flops > FLOPS_PER_SUBMIT;
+    this.#flops = full ? flops : this.#flops + flops;
+    return full;
+  }
 }
 
 /**
- * Runs the plan once with a timestamp around every step. Without the feature `timestamp-query` each step is submitted
- * and waited for, and the times include that round trip (about 0.1 ms).
+ * Commands on their way into a submit. A call of the API costs about a microsecond in Node, most of it for crossing from
+ * JavaScript and for checking arguments, so there are as few of them and of their arguments as can be.
  */
-export async function profile(device: GPUDevice, executable: Executable): Promise<StepTime[]> {
-  const milliseconds = device.features.has('timestamp-query')
-    ? await profileByTimestamps(device, executable)
-    : await profileByWaiting(device, executable);
-  return executable.steps.map(({ step }, index) => ({
-    label: step.label,
-    op: step.op,
-    variant: step.variant,
-    shapes: `${step.inputs.map((tensor) => showShape(tensor.shape)).join(' ')} -> ${step.outputs.map((tensor) => showShape(tensor.shape)).join(' ')}`,
-    milliseconds: milliseconds[index]!,
-    flops: step.flops,
-    bytes: step.bytes,
-  }));
-}
+export class Encoding {
+  readonly encoder: GPUCommandEncoder;
+  readonly #device: GPUDevice;
+  #pass: GPUComputePassEncoder | null = null;
+  #pipeline: GPUComputePipeline | null = null;
 
-/** A query set holds at most 4,096 timestamps. */
-const STEPS_PER_QUERY_SET = 2048;
+  constructor(device: GPUDevice, label: string) {
+    this.#device = device;
+    this.encoder = device.createCommandEncoder({ label });
+  }
 
-async function profileByTimestamps(device: GPUDevice, executable: Executable): Promise<number[]> {
-  const times: number[] = [];
-  const { steps, assignments } = executable;
-  for (let first = 0; first < steps.length; first += STEPS_PER_QUERY_SET) {
-    const part = steps.slice(first, first + STEPS_PER_QUERY_SET);
-    const querySet = device.createQuerySet({ type: 'timestamp', count: part.length * 2 });
-    const encoder = device.createCommandEncoder({ label: 'profile' });
-    for (const [i, { commands }] of part.entries()) {
-      // An empty pass before and after also brackets steps that are copies.
-      encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: i * 2 } }).end();
-      let pass: GPUComputePassEncoder | null = null;
-      for (const command of commands) pass = encode(encoder, pass, command);
-      pass?.end();
-      encoder.beginComputePass({ timestampWrites: { querySet, endOfPassWriteIndex: i * 2 + 1 } }).end();
+  add(command: ReadyCommand): void {
+    if (command.kind === 'copy') {
+      const { from, to, bytes } = command;
+      this.endPass();
+      this.encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, bytes);
+      return;
     }
-    const bytes = part.length * 16;
-    const resolved = device.createBuffer({ size: bytes, usage: 0x200 | 0x04 }); // QUERY_RESOLVE | COPY_SRC
-    encoder.resolveQuerySet(querySet, 0, part.length * 2, resolved, 0);
-    if (first + STEPS_PER_QUERY_SET >= steps.length) for (const copy of assignments) encode(encoder, null, copy);
-    device.queue.submit([encoder.finish()]);
-    const stamps = new BigUint64Array(await readRange(device, { buffer: resolved, offset: 0, bytes }));
-    for (let i = 0; i < part.length; i++) times.push(Number(stamps[i * 2 + 1]! - stamps[i * 2]!) / 1e6);
-    resolved.destroy();
-    querySet.destroy();
+    const pass = this.#pass ?? this.beginPass();
+    const { pipeline, workgroups } = command;
+    if (pipeline !== this.#pipeline) {
+      pass.setPipeline(pipeline);
+      this.#pipeline = pipeline;
+    }
+    pass.setBindGroup(0, command.bindGroup);
+    const [x, y, z] = workgroups;
+    if (z !== 1) pass.dispatchWorkgroups(x, y, z);
+    else if (y !== 1) pass.dispatchWorkgroups(x, y);
+    else pass.dispatchWorkgroups(x);
   }
-  return times;
+
+  /** Begins a pass for the dispatches to come, which is begun by itself if need be. */
+  beginPass(descriptor?: GPUComputePassDescriptor): GPUComputePassEncoder {
+    this.endPass();
+    this.#pass = this.encoder.beginComputePass(descriptor);
+    return this.#pass;
+  }
+
+  endPass(): void {
+    this.#pass?.end();
+    this.#pass = null;
+    this.#pipeline = null;
+  }
+
+  submit(watch?: WatchReplay): void {
+    this.endPass();
+    watch?.('finish');
+    const commands = this.encoder.finish();
+    watch?.('submit');
+    this.#device.queue.submit([commands]);
+  }
 }
 
-async function profileByWaiting(device: GPUDevice, executable: Executable): Promise<number[]> {
-  const times: number[] = [];
-  for (const { commands } of executable.steps) {
-    const begin = performance.now();
-    submitAll(device, commands);
-    await device.queue.onSubmittedWorkDone();
-    times.push(performance.now() - begin);
-  }
-  submitAll(device, executable.assignments);
-  return times;
-}
-
-function submitAll(device: GPUDevice, commands: readonly ReadyCommand[]): void {
-  const encoder = device.createCommandEncoder();
-  let pass: GPUComputePassEncoder | null = null;
-  for (const command of commands) pass = encode(encoder, pass, command);
-  pass?.end();
-  device.queue.submit([encoder.finish()]);
+/** Submits commands by themselves. */
+export function submitAll(device: GPUDevice, commands: readonly ReadyCommand[]): void {
+  const encoding = new Encoding(device, 'commands');
+  for (const command of commands) encoding.add(command);
+  encoding.submit();
 }
 
 /** Thrown by a checked run: the first op that turned finite inputs into something else. */
@@ -163,7 +138,7 @@ export async function replayChecked(device: GPUDevice, executable: Executable): 
   submitAll(device, executable.assignments);
 }
 
-/** Reads bytes back. Waits for all work submitted before. */
+/** Reads bytes back, as they are after all work submitted before the call. */
 export async function readRange(device: GPUDevice, range: Range): Promise<ArrayBuffer> {
   const staging = device.createBuffer({ label: 'readback', size: range.bytes, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
   const encoder = device.createCommandEncoder({ label: 'readback' });

@@ -7,7 +7,7 @@ import { type ResidentLike, Tensor } from './graph.js';
 import type { AdapterFacts } from './op.js';
 import { PipelineCache } from './pipelines.js';
 import { bytesOf, dumpPlan, makePlan, megabytes } from './plan.js';
-import { Recorder, type StepTime } from './recorder.js';
+import type { Recorder } from './recorder.js';
 import { readRange, replay, replayChecked } from './replay.js';
 import { type FlatGroup, Resident } from './resident.js';
 import type { KernelOverrides } from './select.js';
@@ -50,7 +50,7 @@ export class Runtime {
   readonly device: GPUDevice;
   readonly facts: AdapterFacts;
   readonly kernels: KernelOverrides;
-  /** Records when what is run on the host and on the GPU, while there is one. */
+  /** While there is one, it is told of all that runs (see `record`). */
   recorder: Recorder | null = null;
   readonly #pipelines: PipelineCache;
   #failure: Error | null = null;
@@ -224,15 +224,6 @@ export class CompiledStep<R extends Returned> implements Disposable {
     const compiled = await this.#prepare(args);
     await replayChecked(this.#runtime.device, compiled.executable);
     return this.#results(compiled);
-  }
-
-  /** Runs the step once with a time for every kernel. */
-  async profile(...args: Argument[]): Promise<StepTime[]> {
-    const { executable } = await this.#prepare(args);
-    const recorder = new Recorder(this.#runtime.device);
-    await recorder.replay(this.#name, executable);
-    const { replays } = await recorder.finish();
-    return replays.flatMap(({ kernels }) => kernels);
   }
 
   /** The plan for these arguments, as a table. */

@@ -36,6 +36,7 @@ describe('--help', () => {
       'explain',
       'data',
       'contours',
+      'profile',
       'inspect',
       'convert',
       'doctor',

@@ -6,7 +6,7 @@ import type { Objective } from '../../src/segsort/objectives/objective.js';
 import { segsortObjective } from '../../src/segsort/objectives/segsort.js';
 import { softmaxObjective } from '../../src/segsort/objectives/softmax.js';
 import { unsupervisedObjective } from '../../src/segsort/objectives/unsupervised.js';
-import { type PartTime, timesByPart } from '../../src/segsort/step_parts.js';
+import { type PartTime, profileStep, timesByPart } from '../../src/segsort/step_parts.js';
 import type { Trainer, TrainingMetrics } from '../../src/segsort/trainer.js';
 import { tinyBatch, tinyTrainer } from '../support/tiny_training.js';
 
@@ -153,7 +153,7 @@ describe('an objective', () => {
 describe('the parts of a step', () => {
   it('have all its time', async () => {
     using trainer = await tinyTrainer(CASES.segsort!.objective, 8);
-    const times = await trainer.profile(tinyBatch(0));
+    const times = await profileStep(trainer, tinyBatch(0));
     const parts = timesByPart(times);
     expect(parts.map(({ part }) => part)).toEqual(
       expect.arrayContaining(['input', 'backbone', 'head', 'clustering', 'loss', 'optimiser']),

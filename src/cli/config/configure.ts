@@ -64,7 +64,8 @@ export async function configure(
 const presetNamed = (name: unknown): PartialConfig | undefined =>
   Object.entries(PRESETS).find(([each]) => each === name)?.[1].config;
 
-async function readConfig(file: string): Promise<unknown> {
+/** @throws UsageError where there is no such file, or it is not JSON */
+export async function readConfig(file: string): Promise<unknown> {
   return readJson(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') throw new UsageError(`--config: there is no file ${file}`);
     throw error;

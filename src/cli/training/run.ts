@@ -137,28 +137,40 @@ class StageLoop {
     if (unscored) await this.#validate();
     if (position.done < stage.lastStep) log.begin(stage);
     let submitted: SubmittedStep | undefined;
+    await using late = new LateReport();
     while (position.done < stage.lastStep && !interrupt.requested) {
       const step = position.done - stage.firstStep;
       submitted = await setup.trainer.step(await setup.batches(step), step, { checked: request.debugNan });
+      await late.arrival();
       await queue.next();
       const done = ++position.done;
       const last = done === stage.lastStep || interrupt.requested;
       const score = sets !== null && !interrupt.requested && isScored(stage, done);
       const keep = last || score || done % checkpointEvery === 0;
       const report = last || step === 0 || done % logEvery === 0;
-      let read: TrainingMetrics | undefined;
+      log.progress(done);
+      const read = report || keep ? submitted.read() : null;
+      if (report) late.expect(this.#report(done, read!));
+      if (!keep) continue;
       // Also before a checkpoint: a run gone wrong must not take the place of a good one.
-      if (report || keep) read = await submitted.read();
-      if (report) await log.metrics(done, read!);
-      if (keep) await this.#save();
-      log.progress(done, read);
+      await read;
+      await late.arrival();
+      await this.#save();
       if (score) await this.#validate();
     }
+    await late.arrival();
     if (position.done > (position.saved?.step ?? 0)) {
       // Ctrl-C came after the step.
       await submitted?.read();
       await this.#save();
     }
+  }
+
+  async #report(step: number, read: Promise<TrainingMetrics>): Promise<void> {
+    const { log, position } = this.#context;
+    const metrics = await read;
+    await log.metrics(step, metrics);
+    log.progress(position.done, metrics);
   }
 
   async #save(): Promise<void> {
@@ -193,6 +205,28 @@ function refuseNonFinite(bytes: Uint8Array<ArrayBuffer>, step: number): void {
         throw new Error(
           `${name} holds ${data[i]} after step ${step}: lower the learning rate, or name the op it comes from with --debug-nan`,
         );
+  }
+}
+
+/** The figures of a step, which are read while the next one runs: the GPU never waits for the host to ask. */
+class LateReport implements AsyncDisposable {
+  #pending: Promise<void> | null = null;
+
+  expect(report: Promise<void>): void {
+    // Reported when it is waited for; until then it is nobody's.
+    report.catch(() => {});
+    this.#pending = report;
+  }
+
+  async arrival(): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = null;
+    await pending;
+  }
+
+  /** After another error: the figures before it are still written down. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pending?.catch(() => {});
   }
 }
 
