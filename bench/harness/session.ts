@@ -38,8 +38,11 @@ export interface SessionEvents {
   readonly signal?: AbortSignal;
 }
 
-/** Loads the peers; what can't be loaded is told by its message. */
-export type PeerLoader = (environment: 'node' | 'browser', device: GPUDevice) => Promise<Contender[]>;
+/** Loads the peers that are at hand; notes say which are not, and why. */
+export type PeerLoader = (
+  environment: 'node' | 'browser',
+  device: GPUDevice,
+) => Promise<{ readonly contenders: Contender[]; readonly notes: readonly string[] }>;
 
 /** Shorter samples are mostly waiting, or quantised by the clock. */
 const SAMPLE_MILLISECONDS = 20;
@@ -57,15 +60,13 @@ export async function runSession(
   const wanted = (name: string) => options.contenders.length === 0 || options.contenders.includes(name);
   const engine = engineContender(gpu, version, options.kernels ? { kernels: options.kernels } : {});
   const contenders: Contender[] = wanted(ENGINE) ? [engine] : [];
-  if (options.contenders.some((name) => name !== ENGINE) || options.contenders.length === 0)
-    try {
-      for (const peer of await loadPeers(host.kind, gpu.device))
-        if (wanted(peer.name)) contenders.push(peer);
-        else await peer.dispose?.();
-    } catch (error) {
-      notes.push(`without peers, which \`cd bench && npm ci --ignore-scripts\` installs: ${messageOf(error)}`);
-      log(notes.at(-1)!);
-    }
+  if (options.contenders.length === 0 || options.contenders.some((name) => name !== ENGINE)) {
+    const peers = await loadPeers(host.kind, gpu.device);
+    notes.push(...peers.notes);
+    for (const peer of peers.contenders)
+      if (wanted(peer.name)) contenders.push(peer);
+      else await peer.dispose?.();
+  }
   const unknown = options.contenders.filter((name) => !contenders.some((contender) => contender.name === name));
   if (unknown.length > 0) notes.push(`not at hand: ${unknown.join(', ')}`);
 
@@ -114,8 +115,6 @@ export async function runSession(
 
 const engineAmong = (contenders: readonly Contender[], engine: EngineContender) =>
   contenders.includes(engine) ? engine : null;
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 function adapterOf({ facts }: Gpu): BenchResults['adapter'] {
   const { vendor, architecture, device, description, driver, backend, cpu, features } = facts;
