@@ -1,6 +1,7 @@
 /** What `import ... from 'segsort-webgpu'` gives, the same in Node and in browsers. */
 export * from './autograd/accumulator.js';
 export * from './autograd/grad.js';
+export { RECOMPUTE_MODES, type RecomputeMode, recomputable, recompute } from './autograd/recompute.js';
 export * from './autograd/sgd.js';
 export * from './checkpoints/host_tensors.js';
 export { serializeNpy } from './checkpoints/numpy_header.js';

@@ -1,5 +1,13 @@
 /** Reverse-mode differentiation of a trace: walks the tape backwards and appends the gradient's nodes to it. */
-import { currentGraph, describe, type Node, scalar, type Tensor, type TensorLike } from '../tensor/graph.js';
+import {
+  currentGraph,
+  describe,
+  type Graph,
+  type Node,
+  scalar,
+  type Tensor,
+  type TensorLike,
+} from '../tensor/graph.js';
 import { cast } from '../tensor/ops/cast.js';
 import { add } from '../tensor/ops/elementwise.js';
 import { broadcastTo, zerosLike } from '../tensor/ops/shape.js';
@@ -17,6 +25,10 @@ import { isFloat, sameShape, showShape, sizeOf } from '../tensor/types.js';
  */
 export function grad(loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
   const graph = currentGraph();
+  return graph.within(graph.backward, () => appendGradients(graph, loss, wrt));
+}
+
+function appendGradients(graph: Graph, loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
   if (sizeOf(loss.shape) !== 1) throw new Error(`grad: the loss must be a scalar, got ${showShape(loss.shape)}`);
   const targets = wrt.map((value) => graph.use(value));
   const roots = new Set(targets);

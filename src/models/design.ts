@@ -1,4 +1,5 @@
 /** What networks are put together from: a backbone, and a head that is one function over its features. */
+import { recomputable } from '../autograd/recompute.js';
 import type { Tensor } from '../tensor/graph.js';
 import { resizeBilinear } from '../tensor/ops/resize.js';
 import type { Built, Pass } from './layers.js';
@@ -97,7 +98,7 @@ export function stagedBackbone(description: BackboneDescription, stages: readonl
       const levels: Tensor[] = [];
       let x = images;
       for (const stage of stages) {
-        x = stage.layer(x, pass);
+        x = recomputable(() => stage.layer(x, pass));
         if (last.includes(stage)) levels.push(x);
       }
       return levels;

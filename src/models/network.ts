@@ -1,4 +1,5 @@
 /** Whole networks: a backbone and a head, from images to one vector a feature. */
+import { recomputable } from '../autograd/recompute.js';
 import { scope, type Tensor } from '../tensor/graph.js';
 import type { BackboneDescription, Design } from './design.js';
 import { type DesignSpec, designOf } from './designs.js';
@@ -69,7 +70,7 @@ export function assembleNetwork({ outputs }: { readonly outputs: number }, desig
     forward(images, pass) {
       featureSize(images.shape[1]!, images.shape[2]!);
       const features = scope('backbone', () => backbone.forward(images, pass));
-      return scope('head', () => head.layer(features, pass));
+      return scope('head', () => recomputable(() => head.layer(features, pass)));
     },
   };
 }

@@ -4,6 +4,7 @@
  * unit vectors. The loss makes segments of the pixel's own label likely, leaving out its own segment, as neighbourhood
  * components analysis leaves out the point itself.
  */
+import { recomputable } from '../autograd/recompute.js';
 import { constant, scalar, scope, type Tensor, type TensorLike } from '../tensor/graph.js';
 import { OpError } from '../tensor/op.js';
 import { div, equal, greater, maximum, mul, mulScalar, sub, toFloat, toInt, where } from '../tensor/ops/elementwise.js';
@@ -130,11 +131,14 @@ export function segsortLoss(inputs: SegsortLossInputs, options: SegsortLossOptio
       similarities: matmul(queries, table, { transposeB: true }),
       labels: tableLabels,
     });
-    const losses = ncaLoss(
-      { labels: reshape(labels, [images * pixels]), own },
-      { concentration, numerator },
-      compare(reshape(prototypes, [images * capacity, channels]), reshape(prototypeLabels, [images * capacity])),
-      inputs.banks && compare(inputs.banks.prototypes, inputs.banks.labels),
+    // The similarities are large, and soon computed from their factors.
+    const losses = recomputable(() =>
+      ncaLoss(
+        { labels: reshape(labels, [images * pixels]), own },
+        { concentration, numerator },
+        compare(reshape(prototypes, [images * capacity, channels]), reshape(prototypeLabels, [images * capacity])),
+        inputs.banks && compare(inputs.banks.prototypes, inputs.banks.labels),
+      ),
     );
     return { ...meanOverValid(losses, own), segmentCounts: counts, prototypes, prototypeLabels };
   });
@@ -183,16 +187,14 @@ export function segsortUnsupervisedLoss(
     );
     const classes = where(equal(reshape(labels, [size]), none), none, range);
     const own = reshape(rows, [images * pixels]);
-    const similarities = matmul(
-      reshape(embedding, [images * pixels, channels]),
-      reshape(prototypes, [size, channels]),
-      { transposeB: true },
-    );
-    const losses = ncaLoss(
-      { labels: own, own },
-      { concentration, numerator: 'self' },
-      { similarities, labels: classes },
-    );
+    const losses = recomputable(() => {
+      const similarities = matmul(
+        reshape(embedding, [images * pixels, channels]),
+        reshape(prototypes, [size, channels]),
+        { transposeB: true },
+      );
+      return ncaLoss({ labels: own, own }, { concentration, numerator: 'self' }, { similarities, labels: classes });
+    });
     return { ...meanOverValid(losses, own), segmentCounts: counts, prototypes };
   });
 }

@@ -2,13 +2,13 @@
 import { record, type StepTime } from '../tensor/recorder.js';
 import type { Trainer, TrainingBatch } from './trainer.js';
 
-/** In the order of a step. The backward pass of a part is counted with it. */
+/** In the order of a step. The backward pass of a part is counted with it, and what it computes again. */
 export const STEP_PARTS = ['input', 'backbone', 'head', 'clustering', 'loss', 'optimiser', 'other'] as const;
 export type StepPart = (typeof STEP_PARTS)[number];
 
 /** The part of a plan's step, by its label: `grad backbone/block1/unit_1: conv2dInputGrad` is the backbone's. */
 export function partOf(label: string): StepPart {
-  const [, name] = /^(?:grad )*(\w+)/.exec(label) ?? [];
+  const [, name] = /^(?:grad |recompute )*(\w+)/.exec(label) ?? [];
   return STEP_PARTS.find((part) => part === name) ?? 'other';
 }
 

@@ -1,9 +1,11 @@
 /** Training: one compiled step from packed images to updated weights, whatever the objective. Knows no files. */
+import type { RecomputeMode } from '../autograd/recompute.js';
 import { polyRate, Sgd, type SgdGroup } from '../autograd/sgd.js';
 import { parseSafetensors } from '../checkpoints/safetensors.js';
 import { CheckpointError, restoreCheckpoint, serializeCheckpoint } from '../models/checkpoint.js';
 import type { Network } from '../models/network.js';
 import { allocateParameters, type Parameter, type Part } from '../models/parameter.js';
+import type { Plan } from '../tensor/plan.js';
 import type { FlatGroup, Resident } from '../tensor/resident.js';
 import type { Result, Runtime } from '../tensor/runtime.js';
 import type { Objective, PreparedObjective } from './objectives/objective.js';
@@ -40,6 +42,11 @@ export interface TrainerOptions {
    * which stay as they are (the release's `use_global_status`). Default `batch`.
    */
   readonly statistics?: 'batch' | 'running';
+  /**
+   * Values of the forward pass that are computed again in the backward pass, so that they take no memory in between:
+   * slower, to the same bits. Default `none`.
+   */
+  readonly recompute?: RecomputeMode;
   /** Subtracted from red, green and blue (0 to 255). */
   readonly mean: readonly [number, number, number];
   readonly seed: number;
@@ -121,6 +128,7 @@ export class Trainer implements Disposable {
       mean: options.mean,
       batchStatistics: normalizeBy === 'batch',
       accumulate,
+      recompute: options.recompute ?? 'none',
     });
   }
 
@@ -161,8 +169,13 @@ export class Trainer implements Disposable {
   }
 
   /** The plan of a step for batches of this shape, as a table. */
-  describe(batch: TrainingBatch): Promise<string> {
+  describe(batch: TrainingBatch): string {
     return this.#step.describe(batch);
+  }
+
+  /** The plan of a step for batches of this shape; under accumulation that of a microbatch. It needs no memory. */
+  plan(batch: TrainingBatch): Plan {
+    return this.#step.plan(batch);
   }
 
   /** A safetensors file from which `restore` continues bit for bit. `step` is the number of steps done. */

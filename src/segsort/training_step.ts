@@ -1,6 +1,7 @@
 /** The compiled steps of a trainer: forward, backward and update at once, or microbatch by microbatch. */
 import { Accumulator } from '../autograd/accumulator.js';
 import { grad } from '../autograd/grad.js';
+import { type RecomputeMode, recompute } from '../autograd/recompute.js';
 import type { Sgd } from '../autograd/sgd.js';
 import { Pass } from '../models/layers.js';
 import type { Network } from '../models/network.js';
@@ -8,6 +9,7 @@ import { updateStatistics } from '../models/statistics.js';
 import { constant, type ResidentLike, scalar, scope, type Tensor } from '../tensor/graph.js';
 import { add, div, maximum, mul, neg } from '../tensor/ops/elementwise.js';
 import { sampleCrop, sampleIds } from '../tensor/ops/image.js';
+import { dumpPlan, type Plan } from '../tensor/plan.js';
 import type { FlatGroup } from '../tensor/resident.js';
 import type { CompiledStep, Result, Runtime } from '../tensor/runtime.js';
 import { type HostTensor, hostTensor } from '../tensor/types.js';
@@ -35,6 +37,7 @@ export interface TrainingStepParts {
   readonly batchStatistics: boolean;
   /** Batches whose gradients make one update. */
   readonly accumulate: number;
+  readonly recompute: RecomputeMode;
 }
 
 /** What changes from step to step. */
@@ -73,11 +76,13 @@ export class TrainingStep implements Disposable {
     this.#row = new ScalarRow([...this.#means, 'validPixels', ...figures.sums]);
     this.#largest = new Largest(runtime, figures.largest);
     this.#fewest = new Largest(runtime, ['fewest pixels']);
-    if (parts.accumulate === 1) this.#batch = runtime.compile((...args) => this.#traceAll(args), 'training step');
+    const rewrite = recompute(parts.recompute);
+    if (parts.accumulate === 1)
+      this.#batch = runtime.compile((...args) => this.#traceAll(args), 'training step', rewrite);
     else {
       const shapes = parts.sgd.groups.map(({ parameters }) => parameters.flat.shape);
       this.#sums = new Accumulator(runtime, [...shapes, [], [this.#row.names.length]]);
-      this.#batch = runtime.compile((...args) => this.#traceMicrobatch(args), 'training step of a microbatch');
+      this.#batch = runtime.compile((...args) => this.#traceMicrobatch(args), 'training step of a microbatch', rewrite);
       this.#update = runtime.compile((learningRate) => this.#traceUpdate(learningRate), 'update');
     }
   }
@@ -196,10 +201,15 @@ export class TrainingStep implements Disposable {
   }
 
   /** The plan for a batch of this shape, as a table; under accumulation that of a microbatch, then that of the update. */
-  async describe(batch: TrainingBatch): Promise<string> {
-    const plans = [await this.#batch.describe(...this.#arguments(batch, { learningRate: 0, progress: 0 }))];
-    if (this.#update) plans.push(await this.#update.describe(hostTensor([], [0])));
-    return plans.join('\n\n');
+  describe(batch: TrainingBatch): string {
+    const plans = [this.plan(batch)];
+    if (this.#update) plans.push(this.#update.plan(hostTensor([], [0])));
+    return plans.map(dumpPlan).join('\n\n');
+  }
+
+  /** The plan for a batch of this shape; under accumulation that of a microbatch. */
+  plan(batch: TrainingBatch): Plan {
+    return this.#batch.plan(...this.#arguments(batch, { learningRate: 0, progress: 0 }));
   }
 
   [Symbol.dispose](): void {

@@ -70,9 +70,21 @@ export interface Assignment {
   readonly value: Tensor;
 }
 
+/** Nodes by their ids: from `first` up to but without `end`. */
+export interface Span {
+  readonly first: number;
+  readonly end: number;
+}
+
 export class Graph {
   readonly nodes: Node[] = [];
   readonly assignments: Assignment[] = [];
+  /** What was marked as blocks, whose values the backward pass may compute again (see `autograd/recompute.ts`). */
+  readonly blocks: Span[] = [];
+  /** What `grad` appended. */
+  readonly backward: Span[] = [];
+  /** Values that fusion leaves in memory of their own, although one kernel alone may read them. */
+  readonly pinned = new Set<Tensor>();
   readonly #residents = new Map<ResidentLike, Tensor>();
   readonly #scope: string[] = [];
 
@@ -134,6 +146,14 @@ export class Graph {
     } finally {
       this.#scope.pop();
     }
+  }
+
+  /** Adds the nodes that `body` appends to `spans`. */
+  within<R>(spans: Span[], body: () => R): R {
+    const first = this.nodes.length;
+    const result = body();
+    spans.push({ first, end: this.nodes.length });
+    return result;
   }
 
   #append(

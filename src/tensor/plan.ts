@@ -51,6 +51,9 @@ export function bytesOf({ shape, dtype }: TensorType): number {
   return Math.ceil((sizeOf(shape) * BYTES_PER_ELEMENT[dtype]) / BUFFER_GRANULE) * BUFFER_GRANULE;
 }
 
+/** What the scopes of nodes begin with that compute again what a step has computed before (see `autograd/recompute.ts`). */
+export const REPEATED = 'recompute';
+
 /** The value an alias (reshape, view) stands for, or is a part of. */
 export function rootOf(tensor: Tensor): Tensor {
   let root = tensor;
@@ -77,7 +80,7 @@ export function makePlan(
 ): Plan {
   const kept = [...results, ...graph.assignments.map((assignment) => assignment.value)];
   const live = liveNodes(kept);
-  const groups = fuse(graph, live, new Set(kept), adapter.limits);
+  const groups = fuse(graph, live, new Set([...kept, ...graph.pinned]), adapter.limits);
   const fusedAway = new Set<Node>();
   for (const [id, group] of groups) for (const node of group.nodes) if (node.id !== id) fusedAway.add(node);
 
@@ -127,7 +130,8 @@ function makeStep(
   return { label, op, variant, node, inputs, outputs, commands, scratch, flops, bytes };
 }
 
-function liveNodes(kept: readonly Tensor[]): Set<Node> {
+/** The nodes that the values depend on. */
+export function liveNodes(kept: readonly Tensor[]): Set<Node> {
   const live = new Set<Node>();
   const pending = kept.map((tensor) => tensor.node);
   for (let node = pending.pop(); node; node = pending.pop()) {
@@ -223,8 +227,12 @@ export function dumpPlan(plan: Plan): string {
   );
   const planned = plan.slots.reduce((sum, bytes) => sum + bytes, 0);
   const flops = plan.steps.reduce((sum, step) => sum + step.flops, 0);
+  const repeated = plan.steps
+    .filter(({ node }) => node.scope.startsWith(REPEATED))
+    .reduce((sum, step) => sum + step.flops, 0);
+  const again = repeated > 0 ? ` (${((100 * repeated) / (flops - repeated)).toFixed(1)} % more by recomputation)` : '';
   lines.push(
-    `${plan.steps.length} steps, ${(flops / 1e9).toFixed(3)} GFLOP, ${plan.slots.length} slots of ${megabytes(planned)} in all (at least ${megabytes(plan.liveBytes)} must be alive at once)`,
+    `${plan.steps.length} steps, ${(flops / 1e9).toFixed(3)} GFLOP${again}, ${plan.slots.length} slots of ${megabytes(planned)} in all (at least ${megabytes(plan.liveBytes)} must be alive at once)`,
   );
   return lines.join('\n');
 }

@@ -6,12 +6,12 @@ import { buildExecutable, createStorage, type Executable } from './executable.js
 import { type ResidentLike, Tensor } from './graph.js';
 import type { AdapterFacts } from './op.js';
 import { PipelineCache } from './pipelines.js';
-import { bytesOf, dumpPlan, makePlan, megabytes } from './plan.js';
+import { bytesOf, dumpPlan, makePlan, megabytes, type Plan } from './plan.js';
 import type { Recorder } from './recorder.js';
 import { readRange, replay, replayChecked } from './replay.js';
 import { type FlatGroup, Resident } from './resident.js';
 import type { KernelOverrides } from './select.js';
-import { type Returned, traceStep } from './trace.js';
+import { type Returned, type Rewrite, traceStep } from './trace.js';
 import {
   type HostTensor,
   hostArray,
@@ -138,10 +138,14 @@ export class Runtime {
 
   /**
    * Compiles a step function. It is traced at the first call with arguments of given shapes and dtypes; later calls
-   * replay the plan. `name` appears in errors.
+   * replay the plan. `name` appears in errors; `rewrite` changes the trace before it is planned (see `recompute`).
    */
-  compile<R extends Returned>(step: (...args: Tensor[]) => R, name = step.name || 'step'): CompiledStep<R> {
-    return new CompiledStep(this, this.#pipelines, step, name, (range) => this.#readBytes(range));
+  compile<R extends Returned>(
+    step: (...args: Tensor[]) => R,
+    name = step.name || 'step',
+    rewrite: Rewrite = (trace) => trace,
+  ): CompiledStep<R> {
+    return new CompiledStep(this, this.#pipelines, step, name, rewrite, (range) => this.#readBytes(range));
   }
 
   /** Runs a function once and reads its result: for exploring, and for tests. */
@@ -192,6 +196,7 @@ export class CompiledStep<R extends Returned> implements Disposable {
   readonly #pipelines: PipelineCache;
   readonly #step: (...args: Tensor[]) => R;
   readonly #name: string;
+  readonly #rewrite: Rewrite;
   readonly #readBytes: (range: { buffer: GPUBuffer; offset: number; bytes: number }) => Promise<ArrayBuffer>;
   readonly #plans = new Map<string, Promise<Compiled>>();
   #runs = 0;
@@ -201,12 +206,14 @@ export class CompiledStep<R extends Returned> implements Disposable {
     pipelines: PipelineCache,
     step: (...args: Tensor[]) => R,
     name: string,
+    rewrite: Rewrite,
     readBytes: (range: { buffer: GPUBuffer; offset: number; bytes: number }) => Promise<ArrayBuffer>,
   ) {
     this.#runtime = runtime;
     this.#pipelines = pipelines;
     this.#step = step;
     this.#name = name;
+    this.#rewrite = rewrite;
     this.#readBytes = readBytes;
   }
 
@@ -227,13 +234,13 @@ export class CompiledStep<R extends Returned> implements Disposable {
   }
 
   /** The plan for these arguments, as a table. */
-  async describe(...args: (TensorType | Resident)[]): Promise<string> {
-    return dumpPlan((await this.#compiled(args)).executable.plan);
+  describe(...args: (TensorType | Resident)[]): string {
+    return dumpPlan(this.plan(...args));
   }
 
-  /** The plan for these arguments. */
-  async plan(...args: (TensorType | Resident)[]) {
-    return (await this.#compiled(args)).executable.plan;
+  /** The plan for these arguments. It takes no memory on the GPU, so there is one also for steps that do not fit. */
+  plan(...args: (TensorType | Resident)[]): Plan {
+    return this.#trace(args).plan;
   }
 
   async #prepare(args: readonly Argument[]): Promise<Compiled> {
@@ -262,14 +269,19 @@ export class CompiledStep<R extends Returned> implements Disposable {
   }
 
   async #build(args: readonly (TensorType | Resident)[]): Promise<Compiled> {
-    const { graph, structure, results } = traceStep(this.#step, args);
-    const plan = makePlan(graph, results, this.#runtime.facts, this.#runtime.kernels);
+    const { plan, structure } = this.#trace(args);
     try {
       const executable = await buildExecutable(this.#runtime.device, this.#pipelines, plan);
       return { executable, structure };
     } catch (error) {
       throw new Error(`${this.#name}: ${(error as Error).message}`, { cause: error });
     }
+  }
+
+  #trace(args: readonly (TensorType | Resident)[]): { plan: Plan; structure: Returned } {
+    const { facts, kernels } = this.#runtime;
+    const { graph, structure, results } = this.#rewrite(traceStep(this.#step, args), facts);
+    return { plan: makePlan(graph, results, facts, kernels), structure };
   }
 
   #results({ executable, structure }: Compiled): Results<R> {

@@ -1,5 +1,6 @@
 /** Tracing a step function into a graph, ready to be planned. */
 import { Graph, Tensor, traceInto } from './graph.js';
+import type { AdapterFacts } from './op.js';
 import { broadcastToOp } from './ops/shape.js';
 import { rootOf } from './plan.js';
 import { Resident } from './resident.js';
@@ -13,6 +14,9 @@ export interface Trace {
   readonly structure: Returned;
   readonly results: readonly Tensor[];
 }
+
+/** Makes another trace of one, with the same results, before it is planned for an adapter. */
+export type Rewrite = (trace: Trace, facts: AdapterFacts) => Trace;
 
 /** Traces a step function. Needs no GPU. */
 export function traceStep(step: (...args: Tensor[]) => Returned, args: readonly (TensorType | Resident)[]): Trace {

@@ -1,5 +1,6 @@
 /** Every setting that decides what a run computes: what it may hold, its flag, and its line in the help. */
 import { z } from 'zod';
+import { RECOMPUTE_MODES } from '../../autograd/recompute.js';
 import { BACKBONES, type BackboneName, HEAD_NAMES, type HeadName } from '../../models/designs.js';
 import {
   added,
@@ -168,6 +169,13 @@ export const configSchema = z.strictObject({
     checkpointEvery: integer(1, ANY, run('--checkpoint-every <n>', 'steps between checkpoints')),
     workers: orNull(integer(0, 64, run('--workers <n>', 'threads that decode images; none: as the machine has'))),
     cacheMegabytes: integer(0, ANY, run('--cache <MB>', 'memory for decoded images')),
+    recompute: added(
+      'none',
+      choice(
+        RECOMPUTE_MODES,
+        run('--recompute <what>', `save memory by computing values twice: ${RECOMPUTE_MODES.join(', ')}`),
+      ),
+    ),
     tensorboard: added(
       false,
       toggle('--no-tensorboard', run('--tensorboard', 'write an event file for TensorBoard; --no-tensorboard: none')),

@@ -15,9 +15,10 @@ export interface TrainingSetup extends AsyncDisposable {
   batches(step: number): Promise<TrainingBatch[]>;
 }
 
-export function trainerOptions({ training, data }: RunConfig): TrainerOptions {
+export function trainerOptions({ training, data, run }: RunConfig): TrainerOptions {
   const { batchNorm, objective: _, stages: __, ...options } = training;
-  return { ...options, mean: data.mean, statistics: batchNorm === 'global' ? 'running' : 'batch' };
+  const statistics = batchNorm === 'global' ? 'running' : 'batch';
+  return { ...options, mean: data.mean, statistics, recompute: run.recompute };
 }
 
 /**
