@@ -1,23 +1,28 @@
 /** A stack of residual bottlenecks with its loss and all gradients, checked against plain float64. */
-import { type HostTensor, sizeOf } from '../../src/tensor/types.js';
+import { type HostTensor, type Shape, sizeOf } from '../../src/tensor/types.js';
 import { relativeError } from '../../test/support/compare.js';
 import type { Case, Computation } from '../harness/types.js';
-import { noise } from './operands.js';
+import { bytesOfAll, noise } from './operands.js';
 import { addOuterProducts, addProduct, addProductTransposed, type RowIndex } from './plain_products.js';
 
 export type Bottlenecks = Extract<Computation, { kind: 'bottlenecks' }>;
 
 const EPSILON = 1e-3;
 
-function operandsOf({ blocks, size, channels }: Bottlenecks): HostTensor[] {
+/** Of x and of every block's filters. */
+function shapesOf({ blocks, size, channels }: Omit<Bottlenecks, 'kind'>): Shape[] {
   const inner = channels / 4;
-  const filters = Array.from({ length: blocks }, (_, block) => [
-    noise([1, 1, channels, inner], 10 * block + 2, 1 / Math.sqrt(channels)),
-    noise([3, 3, inner, inner], 10 * block + 3, 1 / Math.sqrt(9 * inner)),
-    noise([1, 1, inner, channels], 10 * block + 4, 1 / Math.sqrt(inner)),
+  const filters = Array.from({ length: blocks }, () => [
+    [1, 1, channels, inner],
+    [3, 3, inner, inner],
+    [1, 1, inner, channels],
   ]);
-  return [noise([1, size, size, channels], 1), ...filters.flat()];
+  return [[1, size, size, channels], ...filters.flat()];
 }
+
+/** Filters are scaled by their fan-in. */
+const operandsOf = (computation: Bottlenecks): HostTensor[] =>
+  shapesOf(computation).map((shape, i) => noise(shape, i + 1, i === 0 ? 1 : 1 / Math.sqrt(sizeOf(shape.slice(0, 3)))));
 
 /**
  * Results are the loss and the gradients. Gradients are compared by the length of their difference, relative to their own: where
@@ -29,6 +34,7 @@ export function bottlenecksCase(shape: Omit<Bottlenecks, 'kind'>): Case {
   const { blocks, size, channels, dilation } = shape;
   const pixels = size * size;
   const inner = channels / 4;
+  if (channels % 16 !== 0) throw new Error(`bottlenecks: ${channels} channels are no multiple of 16`);
   const products = pixels * (2 * channels * inner + 9 * inner * inner);
   let expected: Float64Array[] | undefined;
   return {
@@ -36,7 +42,7 @@ export function bottlenecksCase(shape: Omit<Bottlenecks, 'kind'>): Case {
     computation,
     // Forward, and the gradients of each product's two operands.
     flops: blocks * 3 * 2 * products,
-    bytes: 2 * operandsOf(computation).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 4),
+    bytes: 2 * bytesOfAll(...shapesOf(shape)) + 4,
     operands: () => operandsOf(computation),
     tolerance: 1e-2,
     errorOf(results) {

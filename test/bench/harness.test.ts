@@ -56,7 +56,7 @@ describe('cases', () => {
     '%s: right is right, wrong is wrong',
     (_, theCase) => {
       const results = referenceResults(theCase);
-      expect(theCase.errorOf(results)).toBeLessThanOrEqual(Math.min(theCase.tolerance, 1e-6));
+      expect(theCase.errorOf(results)).toBeLessThanOrEqual(Math.min(theCase.tolerance, 1e-5));
       // Every element counts, wherever it lies.
       for (const [which, values] of results.entries())
         for (const at of [0, Math.floor(values.length / 2), values.length - 1]) {
@@ -77,11 +77,12 @@ describe('cases', () => {
   });
 
   test('references of bottlenecks agree with the engine’s, block for block', () => {
-    const shape = { kind: 'bottlenecks', blocks: 3, size: 6, channels: 8, dilation: 1 } as const;
+    const shape = { kind: 'bottlenecks', blocks: 3, size: 6, channels: 16, dilation: 1 } as const;
     const theCase = bottlenecksCase(shape);
+    const all = referenceResults(theCase);
     for (const [i, values] of bottlenecksReference(shape, theCase.operands()).entries()) {
-      const expected = referenceResults(theCase)[i]!;
-      for (const [at, value] of values.entries()) expect(value).toBeCloseTo(expected[at]!, 9);
+      const expected = all[i]!;
+      for (const [at, value] of values.entries()) expect(value).toBeCloseTo(expected[at]!, 7);
     }
   });
 
@@ -311,7 +312,7 @@ describe('reporting', () => {
 function wellFormed(xml: string): boolean {
   const open: string[] = [];
   let position = 0;
-  for (const tag of xml.matchAll(/<(\/?)([a-z]+)((?:\s+[a-zA-Z-]+="[^"<]*")*)\s*(\/?)>/g)) {
+  for (const tag of xml.matchAll(/<(\/?)([a-z]+)((?:\s+[a-zA-Z][\w-]*="[^"<]*")*)\s*(\/?)>/g)) {
     if (/[<>]/.test(xml.slice(position, tag.index))) return false;
     position = tag.index + tag[0].length;
     if (tag[1]) {
