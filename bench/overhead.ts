@@ -1,0 +1,220 @@
+/**
+ * What a replay costs the host: CPU time of the JavaScript thread for each dispatch, from 1,000 kernels of nearly no work, split into
+ * encoding, finishing and submitting. On Dawn's Null backend, which executes nothing, and on the adapter there is, whose
+ * work other threads or a GPU do. Also how many dispatches a training step of ResNet-101 with PSP head and SegSort's loss
+ * has, and so what share of it replaying takes.
+ *
+ *   node scripts/run_bench.mjs overhead [runs=300] [step=] [out=bench/results/overhead.json]
+ *
+ * `step` is what such a step takes on your GPU, in milliseconds, as measured; without it no share is given. Times of the
+ * thread are those the system counts (Linux), else its wall time while nothing is waited for. Exit code 1 where a
+ * dispatch costs 5 microseconds or more on the Null backend.
+ */
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { loadavg } from 'node:os';
+import { dirname } from 'node:path';
+import { create } from 'webgpu';
+import { buildNetwork } from '../src/models/network.js';
+import { writeFileAtomic } from '../src/platform/files.node.js';
+import { openGpu } from '../src/platform/gpu.js';
+import { segsortObjective } from '../src/segsort/objectives/segsort.js';
+import { Trainer } from '../src/segsort/trainer.js';
+import { buildExecutable, type Executable } from '../src/tensor/executable.js';
+import type { Tensor } from '../src/tensor/graph.js';
+import type { AdapterFacts } from '../src/tensor/op.js';
+import { matmul } from '../src/tensor/ops/matmul.js';
+import { softmax } from '../src/tensor/ops/normalize.js';
+import { PipelineCache } from '../src/tensor/pipelines.js';
+import { makePlan } from '../src/tensor/plan.js';
+import { type ReplayPhase, replay } from '../src/tensor/replay.js';
+import { Runtime } from '../src/tensor/runtime.js';
+import { traceStep } from '../src/tensor/trace.js';
+import { f32, hostTensor } from '../src/tensor/types.js';
+
+const given = new Map(process.argv.slice(2).map((argument) => argument.split('=') as [string, string]));
+const runs = Number(given.get('runs') ?? 300);
+const stepMilliseconds = given.has('step') ? Number(given.get('step')) : null;
+const out = given.get('out') ?? 'bench/results/overhead.json';
+const DISPATCHES = 1000;
+/** Microseconds of CPU time for a dispatch. */
+const ASK = 5;
+
+const PHASES = ['encode', 'finish', 'submit'] as const satisfies readonly ReplayPhase[];
+
+/** Milliseconds that this thread has computed, as the scheduler counts them; null where it does not say. */
+function threadTime(): number | null {
+  try {
+    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+  } catch {
+    return null;
+  }
+}
+
+interface Overhead {
+  readonly adapter: string;
+  readonly dispatches: number;
+  /** CPU time of the thread, mean of all runs; null where the system does not say. */
+  readonly cpu: number | null;
+  /** Wall time: the fastest run, and quartiles. All of these are microseconds a dispatch. */
+  readonly best: number;
+  readonly quartiles: readonly [number, number, number];
+  /** Of the fastest run. */
+  readonly phases: Readonly<Record<ReplayPhase, number>>;
+}
+
+const clean = (time: number) => Number(time.toFixed(3));
+
+async function measure(adapter: string, device: GPUDevice, executable: Executable): Promise<Overhead> {
+  const dispatches = executable.steps.reduce((sum, { commands }) => sum + commands.length, 0);
+  const perDispatch = (milliseconds: number) => clean((1000 * milliseconds) / dispatches);
+  const walls: number[] = [];
+  let best = { wall: Number.POSITIVE_INFINITY, phases: { encode: 0, finish: 0, submit: 0 } };
+  let cpu = 0;
+  for (let run = 0; run < runs; run++) {
+    const phases = { encode: 0, finish: 0, submit: 0 };
+    let at: ReplayPhase | null = null;
+    let since = 0;
+    const before = threadTime();
+    const begin = performance.now();
+    replay(device, executable, (phase) => {
+      const now = performance.now();
+      if (at) phases[at] += now - since;
+      at = phase;
+      since = now;
+    });
+    const wall = performance.now() - begin;
+    cpu += (threadTime() ?? Number.NaN) - (before ?? Number.NaN);
+    walls.push(wall);
+    if (wall < best.wall) best = { wall, phases };
+    // What is in flight would compete for the processor.
+    await device.queue.onSubmittedWorkDone();
+  }
+  walls.sort((a, b) => a - b);
+  const quartile = (share: number) => perDispatch(walls[Math.floor(share * (walls.length - 1))]!);
+  return {
+    adapter,
+    dispatches,
+    cpu: Number.isNaN(cpu) ? null : perDispatch(cpu / runs),
+    best: perDispatch(best.wall),
+    quartiles: [quartile(0.25), quartile(0.5), quartile(0.75)],
+    phases: {
+      encode: perDispatch(best.phases.encode),
+      finish: perDispatch(best.phases.finish),
+      submit: perDispatch(best.phases.submit),
+    },
+  };
+}
+
+/** A plan of small products and softmaxes by turns, so that every dispatch has another pipeline and other buffers. */
+async function smallWork(runtime: Runtime): Promise<Executable> {
+  const { device, facts } = runtime;
+  const weights = runtime.resident('weights', hostTensor([4, 4], new Array(16).fill(0.1)));
+  const { graph, results } = traceStep(
+    (x: Tensor) => {
+      let y = x;
+      for (let i = 0; i < DISPATCHES / 2; i++) y = softmax(matmul(y, weights));
+      return y;
+    },
+    [f32([2, 4])],
+  );
+  return buildExecutable(device, new PipelineCache(device), makePlan(graph, results, facts, { matmul: 'naive' }));
+}
+
+/** What a GPU of today says of itself. */
+const GPU_FACTS: AdapterFacts = {
+  cpu: false,
+  features: new Set(['timestamp-query', 'subgroups']),
+  limits: {
+    maxComputeInvocationsPerWorkgroup: 1024,
+    maxComputeWorkgroupStorageSize: 49152,
+    maxComputeWorkgroupsPerDimension: 65535,
+    maxStorageBufferBindingSize: 2 ** 31 - 4,
+    maxStorageBuffersPerShaderStage: 16,
+  },
+};
+
+/** A device for planning alone: its buffers have no memory. */
+const UNREAL = {
+  features: new Set<string>(),
+  limits: { ...GPU_FACTS.limits, maxBufferSize: 2 ** 32 },
+  lost: new Promise<never>(() => {}),
+  queue: { writeBuffer() {} },
+  createBuffer: () => ({ destroy() {} }),
+  addEventListener() {},
+  removeEventListener() {},
+} as unknown as GPUDevice;
+
+/** Commands of a training step of ResNet-101 with PSP head on a GPU, 8 crops of 336x336. */
+function commandsOfTraining(): { dispatches: number; copies: number } {
+  const crop = 336;
+  const batch = 8;
+  using runtime = new Runtime({ device: UNREAL, facts: GPU_FACTS });
+  const objective = segsortObjective({
+    ...{ cells: [5, 5], kmeansIterations: 10, concentration: 10, numerator: 'nca', banks: 2, capacity: 128 },
+    ...{ classes: 21, ignore: 255 },
+  });
+  using trainer = new Trainer(runtime, buildNetwork({ backbone: 'resnet101', outputs: 32 }), objective, {
+    ...{ batch, crop: [crop, crop], steps: 1000, learningRate: 2e-3, warmup: 0, power: 0.9, momentum: 0.9 },
+    ...{ weightDecay: 5e-4, headRateFactor: 10, mean: [122.675, 116.669, 104.008], seed: 1 },
+  });
+  const { steps } = trainer.plan({
+    canvas: hostTensor([batch, crop, crop], new Uint32Array(batch * crop * crop), 'u32'),
+    placement: hostTensor([batch, 8], new Float32Array(batch * 8)),
+  });
+  const commands = steps.flatMap((step) => step.commands);
+  const dispatches = commands.filter((command) => 'source' in command).length;
+  return { dispatches, copies: commands.length - dispatches };
+}
+
+async function onNullBackend(): Promise<Overhead> {
+  const dawn = create(['backend=null']);
+  const adapter = await dawn.requestAdapter();
+  if (!adapter) throw new Error('this build of Dawn has no Null backend');
+  const device = await adapter.requestDevice();
+  const facts = { ...GPU_FACTS, features: new Set<string>(device.features), limits: device.limits };
+  using runtime = new Runtime({ device, facts });
+  const executable = await smallWork(runtime);
+  try {
+    return await measure('Null backend', device, executable);
+  } finally {
+    device.destroy();
+  }
+}
+
+await using gpu = await openGpu();
+const { facts } = gpu;
+using runtime = new Runtime(gpu);
+const name = facts.device || facts.description;
+const executable = await smallWork(runtime);
+const rows = [await onNullBackend(), await measure(name, gpu.device, executable)];
+executable.destroy();
+
+console.log(`${name} (${facts.driver}), Node ${process.version}, load ${loadavg()[0]!.toFixed(1)}`);
+console.table(
+  rows.map(({ adapter, dispatches, cpu, best, quartiles, phases }) => ({
+    ...{ adapter, dispatches, 'CPU us': cpu, 'best us': best, 'median us': quartiles[1] },
+    ...Object.fromEntries(PHASES.map((phase) => [`${phase} us`, phases[phase]])),
+  })),
+);
+const [idle, real] = rows as [Overhead, Overhead];
+const training = commandsOfTraining();
+const replayMilliseconds = clean((real.best * (training.dispatches + training.copies)) / 1000);
+const share = stepMilliseconds === null ? null : clean(replayMilliseconds / stepMilliseconds);
+console.log(
+  `a training step of ResNet-101 + PSP, 8 x 336x336, has ${training.dispatches} dispatches and ${training.copies} copies on a GPU: about ${replayMilliseconds.toFixed(1)} ms of the host's thread${share === null ? '' : `, ${(100 * share).toFixed(1)}% of a step of ${stepMilliseconds} ms`}`,
+);
+const { driver, backend } = facts;
+const report = {
+  ...{ adapter: { device: name, driver, backend }, node: process.version, date: new Date().toISOString() },
+  ...{
+    load: loadavg()[0],
+    runs,
+    ask: ASK,
+    rows,
+    training: { ...training, replayMilliseconds, stepMilliseconds, share },
+  },
+};
+await mkdir(dirname(out), { recursive: true });
+await writeFileAtomic(out, `${JSON.stringify(report, null, 2)}\n`);
+if (Math.min(idle.cpu ?? Number.POSITIVE_INFINITY, idle.best) >= ASK) process.exitCode = 1;
