@@ -94,7 +94,8 @@ export async function buildExecutable(device: GPUDevice, pipelines: PipelineCach
 
   const range = (tensor: Tensor): Range => {
     const place = plan.place(tensor);
-    const { buffer, offset } = 'slot' in place ? { buffer: slots[place.slot]!, offset: 0 } : sources.get(place.source)!;
+    const { buffer, offset } =
+      'slot' in place ? { buffer: slots[place.slot]!, offset: place.offset } : sources.get(place.source)!;
     return { buffer, offset: offset + offsetOf(tensor), bytes: bytesOf(tensor) };
   };
   const locate = (at: number, ref: BufferRef): Range => {

@@ -5,7 +5,7 @@
 import { fuse } from './fuse.js';
 import { fusedCommands } from './fused_kernel.js';
 import { describe, type Graph, type Node, type Tensor } from './graph.js';
-import { assignSlots, type Lifetime } from './memory.js';
+import { assignSlots, type Lifetime, type SlotPlace } from './memory.js';
 import type { AdapterFacts, Command } from './op.js';
 import { type KernelOverrides, selectKernel } from './select.js';
 import { BYTES_PER_ELEMENT, showShape, sizeOf, type TensorType } from './types.js';
@@ -26,19 +26,19 @@ export interface PlanStep {
   readonly bytes: number;
 }
 
-/** Where a value lies: in a slot of the plan, or in a source (argument, resident, constant). */
-export type Place = { readonly slot: number } | { readonly source: Tensor };
+/** Where a value lies: in a slot of the plan, from a byte on, or in a source (argument, resident, constant). */
+export type Place = SlotPlace | { readonly source: Tensor };
 
 export interface Plan {
   readonly graph: Graph;
   readonly steps: readonly PlanStep[];
-  /** Bytes of each slot; every slot is a buffer of its own. */
+  /** Bytes of each slot; every slot is a buffer of its own, which values share. */
   readonly slots: readonly number[];
   /** Place of a value (of the value an alias stands for). */
   place(tensor: Tensor): Place;
-  /** Slot of scratch buffer `index` of step `step`. */
-  scratchSlot(step: number, index: number): number;
-  /** Largest sum of bytes that must be alive at the same time: a lower bound for any assignment of slots. */
+  /** Where scratch buffer `index` of step `step` lies. */
+  scratchPlace(step: number, index: number): SlotPlace;
+  /** Largest sum of bytes that must be alive at the same time: a lower bound for any assignment to slots. */
   readonly liveBytes: number;
   /** Values the caller reads after a run. */
   readonly results: readonly Tensor[];
@@ -46,6 +46,9 @@ export interface Plan {
 
 /** Every buffer is rounded up to this, so that kernels may read whole 4-vectors. */
 export const BUFFER_GRANULE = 16;
+
+/** Slots grow no further than this: drivers refuse larger allocations sooner. */
+const MOST_SLOT_BYTES = 2 ** 30;
 
 export function bytesOf({ shape, dtype }: TensorType): number {
   return Math.ceil((sizeOf(shape) * BYTES_PER_ELEMENT[dtype]) / BUFFER_GRANULE) * BUFFER_GRANULE;
@@ -146,15 +149,20 @@ function placeValues(
   steps: readonly PlanStep[],
   kept: readonly Tensor[],
   adapter: AdapterFacts,
-): Pick<Plan, 'slots' | 'place' | 'scratchSlot' | 'liveBytes'> {
+): Pick<Plan, 'slots' | 'place' | 'scratchPlace' | 'liveBytes'> {
   const lifetimes: Lifetime[] = [];
   const valueAt = new Map<Tensor, number>();
   const scratchAt: number[][] = [];
   for (const [at, step] of steps.entries()) {
+    const written: number[] = [];
+    const write = (bytes: number): number => {
+      lifetimes.push({ bytes, from: at, to: at, apart: new Set() });
+      written.push(lifetimes.length - 1);
+      return lifetimes.length - 1;
+    };
     for (const tensor of step.outputs) {
       checkSize(tensor, adapter);
-      valueAt.set(tensor, lifetimes.length);
-      lifetimes.push({ bytes: bytesOf(tensor), from: at, to: at });
+      valueAt.set(tensor, write(bytesOf(tensor)));
     }
     scratchAt.push(
       step.scratch.map((bytes) => {
@@ -162,30 +170,31 @@ function placeValues(
           throw new Error(
             `${step.label}:${step.variant} needs a scratch buffer of ${megabytes(bytes)}, over the adapter's limit`,
           );
-        lifetimes.push({
-          bytes: Math.max(BUFFER_GRANULE, Math.ceil(bytes / BUFFER_GRANULE) * BUFFER_GRANULE),
-          from: at,
-          to: at,
-        });
-        return lifetimes.length - 1;
+        return write(Math.max(BUFFER_GRANULE, Math.ceil(bytes / BUFFER_GRANULE) * BUFFER_GRANULE));
       }),
     );
-    for (const tensor of step.inputs) {
-      const value = valueAt.get(rootOf(tensor));
-      if (value !== undefined) lifetimes[value]!.to = at;
-    }
+    const read = step.inputs.map((tensor) => valueAt.get(rootOf(tensor))).filter((value) => value !== undefined);
+    for (const value of read) lifetimes[value]!.to = at;
+    // A step of several dispatches may read what it has written: its outputs and scratch buffers lie apart as well.
+    for (const value of written)
+      for (const other of [...read, ...written])
+        if (other !== value) {
+          lifetimes[value]!.apart.add(other);
+          lifetimes[other]!.apart.add(value);
+        }
   }
   for (const tensor of kept) lifetimes[valueAt.get(rootOf(tensor))!]!.to = Number.POSITIVE_INFINITY;
-  const { slots, slotOf, liveBytes } = assignSlots(lifetimes);
+  const most = Math.min(adapter.limits.maxStorageBufferBindingSize, MOST_SLOT_BYTES);
+  const { slots, places, liveBytes } = assignSlots(lifetimes, most);
   return {
     slots,
     liveBytes,
     place(tensor) {
       const root = rootOf(tensor);
       const value = valueAt.get(root);
-      return value === undefined ? { source: root } : { slot: slotOf[value]! };
+      return value === undefined ? { source: root } : places[value]!;
     },
-    scratchSlot: (step, index) => slotOf[scratchAt[step]![index]!]!,
+    scratchPlace: (step, index) => places[scratchAt[step]![index]!]!,
   };
 }
 
@@ -211,7 +220,7 @@ export function dumpPlan(plan: Plan): string {
     step.outputs
       .map((tensor) => {
         const place = plan.place(tensor);
-        return 'slot' in place ? `#${place.slot}` : 'source';
+        return 'slot' in place ? `#${place.slot}+${place.offset}` : 'source';
       })
       .join(' '),
     megabytes(step.bytes),

@@ -66,29 +66,53 @@ describe('fusion', () => {
 });
 
 describe('memory', () => {
-  it('never gives two values that live together one slot', () => {
+  function randomLifetimes(random: (n: number) => number): Lifetime[] {
+    const lifetimes: Lifetime[] = [];
+    for (let from = 0; from < 40; from++)
+      lifetimes.push({
+        bytes: 16 * (1 + random(64)),
+        from,
+        to: random(10) === 0 ? Number.POSITIVE_INFINITY : from + random(8),
+        apart: new Set(),
+      });
+    for (const [i, { apart }] of lifetimes.entries())
+      for (let reads = 0; i > 0 && reads < 3; reads++) {
+        const read = Math.max(0, i - 1 - random(6));
+        apart.add(read);
+        lifetimes[read]!.apart.add(i);
+      }
+    return lifetimes;
+  }
+
+  it('gives no two values the same bytes at one time, nor one buffer where one is read and one written', () => {
     let seed = 1;
     const random = (n: number) => {
       seed = (seed * 48271) % 2147483647;
       return seed % n;
     };
-    for (let round = 0; round < 50; round++) {
-      const lifetimes: Lifetime[] = [];
-      for (let from = 0; from < 40; from++)
-        lifetimes.push({
-          bytes: 16 * (1 + random(64)),
-          from,
-          to: random(10) === 0 ? Number.POSITIVE_INFINITY : from + random(8),
-        });
-      const { slots, slotOf, liveBytes } = assignSlots(lifetimes);
+    let [planned, live] = [0, 0];
+    for (let round = 0; round < 12; round++) {
+      const lifetimes = randomLifetimes(random);
+      const most = 2048;
+      const { slots, places, liveBytes } = assignSlots(lifetimes, most);
       for (const [i, a] of lifetimes.entries()) {
-        expect(slots[slotOf[i]!]!).toBeGreaterThanOrEqual(a.bytes);
-        for (const [j, b] of lifetimes.entries())
-          if (i < j && slotOf[i] === slotOf[j]) expect(a.to < b.from || b.to < a.from).toBe(true);
+        const { slot, offset } = places[i]!;
+        expect(offset % 256).toBe(0);
+        expect(slots[slot]!).toBeGreaterThanOrEqual(offset + a.bytes);
+        for (const other of a.apart) expect(places[other]!.slot).not.toBe(slot);
+        for (const [j, b] of lifetimes.entries()) {
+          if (i >= j || places[j]!.slot !== slot || a.to < b.from || b.to < a.from) continue;
+          const [first, second] = offset < places[j]!.offset ? [i, j] : [j, i];
+          expect(places[first]!.offset + lifetimes[first]!.bytes).toBeLessThanOrEqual(places[second]!.offset);
+        }
       }
-      const total = slots.reduce((sum, bytes) => sum + bytes, 0);
-      expect(total).toBeGreaterThanOrEqual(liveBytes);
+      expect(Math.max(...slots)).toBeLessThanOrEqual(most);
+      planned += slots.reduce((sum, bytes) => sum + bytes, 0);
+      live += liveBytes;
     }
+    expect(planned).toBeGreaterThanOrEqual(live);
+    // Most of the rest is what rounding to 256 bytes takes from values of 528 on average.
+    expect(planned).toBeLessThan(1.6 * live);
   });
 
   it('reuses the slots of dead values, also under another shape', () => {
@@ -101,6 +125,7 @@ describe('memory', () => {
       [64],
     );
     expect(plan.slots.length).toBeLessThanOrEqual(4);
+    expect(plan.slots.every((bytes) => bytes === 256)).toBe(true);
   });
 });
 
@@ -108,7 +133,7 @@ describe('the plan dump', () => {
   it('names each kernel, its shapes, slot and cost', () => {
     const dump = dumpPlan(planOf((x) => mean(exp(x)), [32, 8]));
     expect(dump).toMatch(/step\s+op\s+kernel\s+shapes\s+slot\s+bytes\s+MFLOP/);
-    expect(dump).toMatch(/0\s+exp\s+fused\s+\[32,8\] -> \[32,8\]\s+#0/);
+    expect(dump).toMatch(/0\s+exp\s+fused\s+\[32,8\] -> \[32,8\]\s+#0\+0/);
     expect(dump).toMatch(/slots of .* in all/);
   });
 });
