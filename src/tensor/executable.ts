@@ -103,7 +103,8 @@ export async function buildExecutable(device: GPUDevice, pipelines: PipelineCach
     if (ref.kind === 'input') return range(step.inputs[ref.index]!);
     if (ref.kind === 'output') return range(step.outputs[ref.index]!);
     const bytes = Math.ceil(step.scratch[ref.index]! / 16) * 16;
-    return { buffer: slots[plan.scratchSlot(at, ref.index)]!, offset: 0, bytes };
+    const { slot, offset } = plan.scratchPlace(at, ref.index);
+    return { buffer: slots[slot]!, offset, bytes };
   };
 
   const uniforms = new UniformBlock(device.limits.minUniformBufferOffsetAlignment);
