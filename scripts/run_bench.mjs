@@ -20,8 +20,10 @@ const outfile = `${folder}/${name}.mjs`;
 
 /**
  * The packages of `bench/package.json` stay where they are, since some of them look for files beside their own; the bundle,
- * which lies elsewhere, imports them by their place.
+ * which lies elsewhere, imports them by their place. Two are bundled: parts of them are ES modules that Node does not take
+ * for such.
  */
+const BUNDLED = ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgpu'];
 const peers = new Set(Object.keys(JSON.parse(readFileSync(`${root}bench/package.json`, 'utf8')).dependencies ?? {}));
 const leavePeers = {
   name: 'leave-peers',
@@ -32,6 +34,7 @@ const leavePeers = {
       const found = await bundle.resolve(path, { resolveDir, kind, importer, pluginData: leavePeers });
       // Not installed: whoever imports it says so when it runs.
       if (found.errors.length > 0) return { path, external: true };
+      if (BUNDLED.includes(packageName)) return { path: found.path };
       return { path: relative(dirname(outfile), found.path).replaceAll('\\', '/'), external: true };
     });
   },

@@ -52,9 +52,17 @@ export async function measure(
   const entries = new Map<string, Entry>();
   const runners: Runner[] = [];
   let work = 'flops' in benchmark ? { flops: benchmark.flops, bytes: benchmark.bytes } : { flops: 0, bytes: 0 };
-  const preparing: readonly { readonly name: string; readonly prepare: () => Promise<Prepared | null> }[] =
+  const preparing: readonly {
+    readonly name: string;
+    readonly tolerance?: number | undefined;
+    readonly prepare: () => Promise<Prepared | null>;
+  }[] =
     'computation' in benchmark
-      ? contenders.map((contender) => ({ name: contender.name, prepare: () => contender.prepare(benchmark) }))
+      ? contenders.map((contender) => ({
+          name: contender.name,
+          tolerance: contender.tolerance,
+          prepare: () => contender.prepare(benchmark),
+        }))
       : engine
         ? [
             {
@@ -68,10 +76,10 @@ export async function measure(
           ]
         : [];
   try {
-    for (const { name, prepare } of preparing) {
+    for (const { name, tolerance = 0, prepare } of preparing) {
       options.signal?.throwIfAborted();
       log(`${benchmark.name}: ${name} prepares`);
-      const outcome = await check(benchmark, name, prepare, options);
+      const outcome = await check(benchmark, { name, tolerance, prepare }, options);
       if ('prepared' in outcome) runners.push(outcome);
       else entries.set(name, outcome);
     }
@@ -109,8 +117,11 @@ export async function measure(
 /** Prepares a contender, runs it once and compares what comes out with the reference. */
 async function check(
   benchmark: Benchmark,
-  contender: string,
-  prepare: () => Promise<Prepared | null>,
+  {
+    name: contender,
+    tolerance,
+    prepare,
+  }: { readonly name: string; readonly tolerance: number; readonly prepare: () => Promise<Prepared | null> },
   { clock }: MeasureOptions,
 ): Promise<Runner | Entry> {
   let prepared: Prepared | null;
@@ -127,7 +138,7 @@ async function check(
     await prepared.run();
     first = clock.now() - first;
     const error = benchmark.errorOf ? benchmark.errorOf(await prepared.read()) : null;
-    if (error !== null && !(error <= benchmark.tolerance)) {
+    if (error !== null && !(error <= Math.max(benchmark.tolerance, tolerance))) {
       prepared.dispose();
       return { contender, status: 'wrong', error };
     }

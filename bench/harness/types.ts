@@ -113,6 +113,8 @@ export interface Contender {
   readonly version: string;
   /** What computes: `webgpu` (this page's or process's adapter), `wasm`, `cpu`, `cuda`. */
   readonly on: string;
+  /** The largest error to expect of it, where it computes with fewer digits than float32; a case's own holds if that is larger. */
+  readonly tolerance?: number;
   /**
    * Uploads the operands and compiles. Null where it has no such operation; an error where it refuses this shape, whose message
    * goes into the table.
