@@ -12,6 +12,7 @@ import { readRange, replay, replayChecked } from './replay.js';
 import { type FlatGroup, Resident } from './resident.js';
 import type { KernelOverrides } from './select.js';
 import { type Returned, type Rewrite, traceStep } from './trace.js';
+import type { TuningTable } from './tuning.js';
 import {
   type HostTensor,
   hostArray,
@@ -40,6 +41,10 @@ export interface RuntimeGpu {
 export interface RuntimeOptions {
   /** Kernel variants by op, `{ matmul: 'naive' }`. */
   readonly kernels?: KernelOverrides;
+  /** Choices found by measuring on this adapter and driver (see `tunePlans`). Default: those of the cost model. */
+  readonly tuning?: TuningTable;
+  /** Whether operands of matrix products may be rounded to f16 on their way into matrix units. Default: no. */
+  readonly roundsProducts?: boolean;
 }
 
 export class DeviceLostError extends Error {
@@ -61,7 +66,8 @@ export class Runtime {
 
   constructor(gpu: RuntimeGpu, options: RuntimeOptions = {}) {
     this.device = gpu.device;
-    this.facts = gpu.facts;
+    const { tuning = gpu.facts.tuning, roundsProducts = gpu.facts.roundsProducts } = options;
+    this.facts = { ...gpu.facts, tuning, roundsProducts };
     this.kernels = options.kernels ?? {};
     this.#pipelines = new PipelineCache(gpu.device);
     this.device.addEventListener('uncapturederror', this.#onError);
