@@ -3,7 +3,10 @@
  * limits, and what is known of it. `#gpu` is `gpu.node.ts` under Node and `gpu.browser.ts` in a bundle for browsers.
  */
 import { findAdapter } from '#gpu';
-import { type MatrixProbe, type MatrixUnits, probeMatrixUnits, type SubgroupMatrixConfig } from './matrix_units.js';
+import type { MatrixProbe, MatrixUnits, SubgroupMatrixConfig } from './matrix_units.js';
+
+/** For the benchmarks, whose contenders open devices of their own on the same adapter. */
+export { findAdapter };
 
 export type AdapterChoice = 'auto' | 'gpu' | 'cpu';
 
@@ -114,7 +117,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   const requiredFeatures = REQUESTED_FEATURES.filter((name) => adapter.features.has(name)) as GPUFeatureName[];
   const device = await adapter.requestDevice({ label: 'segsort', requiredFeatures, requiredLimits });
   const release = hold(device);
-  const probe = await probeMatrixUnits(device, matrixConfigsOf(adapter), adapter.info.subgroupMaxSize);
+  const probe = await probeMatrices(adapter, device);
   const facts = factsOf(adapter, device, backend, probe);
   if (facts.cpu) {
     const notice = options.notice ?? ((line: string) => console.warn(line));
@@ -152,6 +155,14 @@ function matrixConfigsOf({ info }: GPUAdapter): SubgroupMatrixConfig[] {
   return ((info as GPUAdapterInfo & DeveloperInfo).subgroupMatrixConfigs ?? []).map(
     ({ componentType, resultComponentType, M, N, K }) => ({ componentType, resultComponentType, M, N, K }),
   );
+}
+
+/** The probe is loaded where there is something to try, which few browsers have. */
+async function probeMatrices(adapter: GPUAdapter, device: GPUDevice): Promise<MatrixProbe> {
+  const feature = 'chromium-experimental-subgroup-matrix';
+  if (!device.features.has(feature as GPUFeatureName)) return { outcome: `the adapter does not offer ${feature}` };
+  const { probeMatrixUnits } = await import('./matrix_units.js');
+  return probeMatrixUnits(device, matrixConfigsOf(adapter), adapter.info.subgroupMaxSize);
 }
 
 function factsOf(adapter: GPUAdapter, device: GPUDevice, backend: string, probe: MatrixProbe): GpuFacts {

@@ -33,21 +33,26 @@ export async function startModuleWorker(
   return inNode ? startThread(url, events) : startWebWorker(webWorker(), events);
 }
 
-/** Inside a worker: answers every message with what `handle` makes of it. */
-export function serveWorker(handle: (message: any) => { reply: unknown; transfer: ArrayBuffer[] }): void {
+export interface WorkerAnswer {
+  readonly reply: unknown;
+  readonly transfer: ArrayBuffer[];
+}
+
+/** Inside a worker: answers every message with what `handle` makes of it, which must not throw. */
+export function serveWorker(handle: (message: any) => WorkerAnswer | Promise<WorkerAnswer>): void {
   if (inNode) {
     // Node holds messages back until someone listens, so nothing is lost while the module is imported.
     void threads().then(({ parentPort }) => {
       if (!parentPort) throw new Error('this module is the entry of a worker thread and cannot run by itself');
-      parentPort.on('message', (message) => {
-        const { reply, transfer } = handle(message);
+      parentPort.on('message', async (message) => {
+        const { reply, transfer } = await handle(message);
         parentPort.postMessage(reply, transfer);
       });
     });
   } else {
     const scope = globalThis as unknown as Worker;
-    scope.onmessage = ({ data }) => {
-      const { reply, transfer } = handle(data);
+    scope.onmessage = async ({ data }) => {
+      const { reply, transfer } = await handle(data);
       scope.postMessage(reply, transfer);
     };
   }

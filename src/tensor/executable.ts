@@ -113,7 +113,8 @@ export async function buildExecutable(device: GPUDevice, pipelines: PipelineCach
     for (const command of step.commands)
       if ('source' in command) {
         try {
-          const shader = specialize(command.source, command.constants);
+          const { source, constants } = command;
+          const shader = specialize(typeof source === 'string' ? source : await source(), constants);
           const uniformAt = shader.uniforms.length > 0 ? uniforms.add(packUniforms(shader, command.uniforms)) : -1;
           shaders.set(command, { shader, uniformAt });
         } catch (error) {

@@ -1,5 +1,6 @@
 /** Evaluates a trace in float64 through the ops' references: the engine's own oracle, on the CPU, without a GPU. */
 import type { Graph, ResidentLike, Tensor } from './graph.js';
+import { specified } from './op.js';
 import { type NdArray, ndarray, showShape, valuesOf } from './types.js';
 
 export interface Bindings {
@@ -23,7 +24,7 @@ export function interpret(graph: Graph, wanted: readonly Tensor[], bindings: Bin
       values.set(tensor, value);
     } else {
       const inputs = node.inputs.map((tensor) => values.get(tensor)!);
-      const outputs = node.op!.reference(inputs, node.params);
+      const outputs = specified(node.op!).reference(inputs, node.params);
       for (const [index, output] of outputs.entries()) values.set(node.outputs[index]!, output);
     }
   }

@@ -103,9 +103,15 @@ export interface Kernel<P = any> {
 
 export type Command = Dispatch | Copy;
 
+/**
+ * The text of a `.wgsl` file (imported as a string); or what loads it, for kernels that few adapters run, so that pages on
+ * other adapters do not load them.
+ */
+export type ShaderSource = string | (() => Promise<string>);
+
 export interface Dispatch {
-  /** The text of a `.wgsl` file (imported as a string). Entry point: `main`. */
-  readonly source: string;
+  /** Entry point: `main`. */
+  readonly source: ShaderSource;
   /** Replacements for what is tagged `// @param` in the source (see `wgsl.ts`). All of them must be known to it. */
   readonly constants?: Readonly<Record<string, number | boolean | string>>;
   /** Values for the members of the source's `struct Uniforms` (f32, i32, u32 only), by name; all must be given. */
@@ -140,6 +146,15 @@ export class OpError extends Error {
   constructor(op: string, message: string) {
     super(`${op}: ${message}`);
   }
+}
+
+/** The op itself, if it has a reference and samples: browsers are given ops without them, unless they ask. */
+export function specified(op: Op): Op {
+  if (!op.reference || !op.samples)
+    throw new Error(
+      `${op.name} comes without its reference and samples in the production build: bundle with the condition "development"`,
+    );
+  return op;
 }
 
 /**

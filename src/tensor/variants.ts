@@ -1,5 +1,5 @@
 /** Which kernel variants an adapter can run, and which of them the planner takes: what `segsort doctor` lists. */
-import type { AdapterFacts, Op } from './op.js';
+import { type AdapterFacts, type Op, specified } from './op.js';
 import { missingFeatures, selectKernel } from './select.js';
 
 export interface Variant {
@@ -17,10 +17,12 @@ export function kernelVariants(ops: readonly Op[], adapter: AdapterFacts): Varia
   return ops.flatMap((op) => {
     if (!op.kernels) return [];
     const chosen = new Set(
-      op.samples().map(({ inputs, params }) => {
-        const outputs = op.infer(inputs, params);
-        return selectKernel(op, { inputs, outputs, params, adapter }, {}).name;
-      }),
+      specified(op)
+        .samples()
+        .map(({ inputs, params }) => {
+          const outputs = op.infer(inputs, params);
+          return selectKernel(op, { inputs, outputs, params, adapter }, {}).name;
+        }),
     );
     return op.kernels.map((kernel) => ({
       op: op.name,

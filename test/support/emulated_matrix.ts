@@ -3,6 +3,7 @@
  * which multiplies fragments by loops. So what remains untested are the units themselves.
  */
 import { matrix } from '../../src/tensor/ops/matrix_family.js';
+import { matrixShader } from '../../src/tensor/ops/matrix_shaders.js';
 import type { Family } from '../../src/tensor/ops/product_families.js';
 import { layoutOf } from '../../src/tensor/ops/product_layouts.js';
 
@@ -86,7 +87,7 @@ export function emulatedFamily(name: string, { K, fragments, subgroups, depth, p
     name,
     needs: [],
     suits: () => true,
-    source: (op, adapter) => emulated(matrix.source(op, { ...adapter, matrixUnits })),
+    source: (op) => emulated(matrixShader(op, matrixUnits)),
     parameters: (stored, adapter) => matrix.parameters(stored, { ...adapter, matrixUnits }),
     layouts: ({ length, splits }) => [layoutOf(tile, length, splits ? parts : 1, step)],
   };

@@ -1,7 +1,6 @@
 /** The assignment step of spherical k-means. */
 import sourceHandicap from '../../shaders/segsort_assign_handicap.wgsl';
 import sourceNaive from '../../shaders/segsort_assign_naive.wgsl';
-import sourceQuads from '../../shaders/segsort_assign_quads.wgsl';
 import sourceTiled from '../../shaders/segsort_assign_tiled.wgsl';
 import { apply1, type Tensor, type TensorLike } from '../../tensor/graph.js';
 import { type Command, input, type Kernel, linearGrid, type Op, OpError, output, scratch } from '../../tensor/op.js';
@@ -43,7 +42,7 @@ const quads: Kernel<None> = {
     return [
       handicaps(extents, padded),
       {
-        source: sourceQuads,
+        source: async () => (await import('./cpu_shaders.js')).assignQuads,
         uniforms: { pixels, clusters, padded, channels: channels / 4 },
         buffers: [input(0), input(1), scratch(0), input(2), output(0)],
         workgroups: [Math.ceil(pixels / 32), images],

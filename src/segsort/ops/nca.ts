@@ -3,10 +3,9 @@
  * batch, or those of the memory banks. `loss.ts` joins the blocks.
  */
 import sourceNaive from '../../shaders/segsort_nca_naive.wgsl';
-import sourceRows from '../../shaders/segsort_nca_rows.wgsl';
 import sourceWorkgroup from '../../shaders/segsort_nca_workgroup.wgsl';
 import { apply, apply1, type Tensor, type TensorLike } from '../../tensor/graph.js';
-import { type Command, input, type Kernel, linearGrid, type Op, output } from '../../tensor/op.js';
+import { type Command, input, type Kernel, linearGrid, type Op, output, type ShaderSource } from '../../tensor/op.js';
 import { concat } from '../../tensor/ops/layout.js';
 import { zerosLike } from '../../tensor/ops/shape.js';
 import { sizeOf, type TensorType } from '../../tensor/types.js';
@@ -18,7 +17,7 @@ const DIRECT_CONCENTRATION = 40;
 
 function kernel(
   name: string,
-  source: string,
+  source: ShaderSource,
   invocationsPerPixel: number,
   when: Kernel<NcaTerms>['when'],
 ): Kernel<NcaTerms> {
@@ -72,7 +71,12 @@ export const ncaTermsOp: Op<NcaTerms> = {
   ],
   kernels: [
     kernel('workgroup', sourceWorkgroup, 64, ({ inputs, params, adapter }) => !adapter.cpu && direct(inputs, params)),
-    kernel('rows', sourceRows, 1 / 4, ({ inputs, params }) => direct(inputs, params)),
+    kernel(
+      'rows',
+      async () => (await import('./cpu_shaders.js')).ncaRows,
+      1 / 4,
+      ({ inputs, params }) => direct(inputs, params),
+    ),
     kernel('naive', sourceNaive, 1, undefined),
   ],
   flops: ([similarities]) => 6 * sizeOf(similarities!.shape),

@@ -1,8 +1,16 @@
 /** The gradient of the sums in nca.ts with respect to the similarities. */
 import sourceNaive from '../../shaders/segsort_nca_grad_naive.wgsl';
-import sourceRows from '../../shaders/segsort_nca_grad_rows.wgsl';
 import sourceVec4 from '../../shaders/segsort_nca_grad_vec4.wgsl';
-import { type Command, input, type Kernel, linearGrid, type Op, OpError, output } from '../../tensor/op.js';
+import {
+  type Command,
+  input,
+  type Kernel,
+  linearGrid,
+  type Op,
+  OpError,
+  output,
+  type ShaderSource,
+} from '../../tensor/op.js';
 import { sampleValues } from '../../tensor/ops/sample_values.js';
 import { type NdArray, ndarray, sameShape, showShape, sizeOf } from '../../tensor/types.js';
 import { blockSamples, checkInputs, extentsOf, forEachTerm, logTerms, type NcaTerms } from './nca_terms.js';
@@ -12,7 +20,7 @@ const RUN = 64;
 
 function kernel(
   name: string,
-  source: string,
+  source: ShaderSource,
   lanes: 1 | 4,
   extents: (pixels: number, columns: number) => { count: number; uniforms: Record<string, number> },
   when?: Kernel<NcaTerms>['when'],
@@ -37,7 +45,7 @@ function kernel(
 
 const rows = kernel(
   'rows',
-  sourceRows,
+  async () => (await import('./cpu_shaders.js')).ncaGradRows,
   4,
   (pixels, prototypes4) => {
     const runs = Math.ceil(prototypes4 / RUN);

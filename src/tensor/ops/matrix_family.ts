@@ -1,15 +1,10 @@
 /** The family of kernels for matrix units (tensor cores), where the device has some that compute. */
 
-import { inDialect, type MatrixUnits } from '../../platform/matrix_units.js';
-import filterGradMatrix from '../../shaders/conv2d_filter_grad_matrix.wgsl';
-import conv2dMatrix from '../../shaders/conv2d_matrix.wgsl';
-import matmulMatrix from '../../shaders/matmul_matrix.wgsl';
+import type { MatrixUnits } from '../../platform/matrix_units.js';
 import type { AdapterFacts } from '../op.js';
 import type { Family } from './product_families.js';
 import { rankLayouts, type TileCost } from './product_layouts.js';
 import { reads4, writes4 } from './stored.js';
-
-const SOURCES = { matmul: matmulMatrix, conv2d: conv2dMatrix, filterGrad: filterGradMatrix };
 
 /** Subgroups down and across a tile, and the columns of a subgroup's part of it, which has 32 rows. */
 const ARRANGEMENTS = [
@@ -46,7 +41,8 @@ export function matrixTiles(units: MatrixUnits, limits: AdapterFacts['limits']):
         FRAGMENTS_ACROSS: width / N,
       },
       invocations,
-      multiplyAdds: component === 'f16' ? 1024 : 256,
+      // Units wait for the staging, of which small tiles need more for what they compute.
+      multiplyAdds: (component === 'f16' ? 1024 : 256) / (1 + (16 * (rows + columns)) / (rows * columns)),
       bytes,
     });
   }
@@ -56,8 +52,6 @@ export function matrixTiles(units: MatrixUnits, limits: AdapterFacts['limits']):
 /** The deepest tiles' steps. */
 const STEP = 32;
 
-const sources = new Map<string, string>();
-
 export const matrix: Family = {
   name: 'matrix',
   needs: ['chromium-experimental-subgroup-matrix'],
@@ -66,15 +60,10 @@ export const matrix: Family = {
     if (adapter.cpu || !units || matrixTiles(units, adapter.limits).length === 0) return false;
     return units.component === 'f32' || adapter.roundsProducts === true || inputs.every(({ dtype }) => dtype === 'f16');
   },
-  source(op, { matrixUnits: units }) {
-    const key = `${op} ${units!.component} ${units!.dialect}`;
-    let source = sources.get(key);
-    if (source === undefined) {
-      source = inDialect(SOURCES[op], units!);
-      sources.set(key, source);
-    }
-    return source;
-  },
+  source:
+    (op, { matrixUnits: units }) =>
+    async () =>
+      (await import('./matrix_shaders.js')).matrixShader(op, units!),
   parameters({ a, b, c }, { matrixUnits: units }) {
     // Where the units take halves, so can the shader; else it must do without the feature.
     if (units!.component === 'f16') {
