@@ -1,6 +1,8 @@
 /** A GPU for the length of a command, closed whatever happens, and what is known of it. */
 
 import { type Gpu, openGpu } from '../platform/gpu.js';
+import { TuningCache } from '../platform/tuning_cache.js';
+import { fileTuningStore } from '../platform/tuning_cache.node.js';
 import { segsortOps } from '../segsort/ops/index.js';
 import type { AdapterFacts } from '../tensor/op.js';
 import { allOps } from '../tensor/ops/index.js';
@@ -15,11 +17,17 @@ export interface Session {
   readonly runtime: Runtime;
 }
 
+export interface SessionOptions extends AdapterOptions {
+  /** Whether kernels are chosen by what was measured on this machine, where it was (see `tune.ts`). Default: no. */
+  readonly tuned?: boolean;
+}
+
 /** Opens the adapter, runs `body`, waits for submitted work and closes. Kernel variants can be forced with `KERNEL`. */
-export async function withGpu<R>(options: AdapterOptions, body: (session: Session) => Promise<R>): Promise<R> {
+export async function withGpu<R>(options: SessionOptions, body: (session: Session) => Promise<R>): Promise<R> {
   const kernels = parseKernelOverrides(process.env.KERNEL);
   await using gpu = await openGpu({ adapter: options.adapter });
-  using runtime = new Runtime(gpu, { kernels });
+  const tuning = options.tuned ? (await TuningCache.open(fileTuningStore(), gpu.facts)).table : undefined;
+  using runtime = new Runtime(gpu, { kernels, tuning });
   return await body({ gpu, runtime });
 }
 
@@ -39,5 +47,8 @@ export function environmentOf({ gpu, runtime }: Session): Readonly<Record<string
     adapter: { device, vendor, architecture, description, backend, driver, cpu, features: [...features].sort() },
     kernels,
     kernelOverrides: runtime.kernels,
+    ...(gpu.facts.matrixUnits ? { matrixUnits: gpu.facts.matrixUnits } : {}),
+    // Which parts a sum is split into decides its last bits.
+    ...(runtime.facts.tuning ? { tuning: runtime.facts.tuning } : {}),
   };
 }

@@ -1,6 +1,7 @@
 /** `segsort train`: trains a network on a folder of images and labels, or goes on with a run. */
 
 import { Command, Option } from 'commander';
+import type { Plan } from '../tensor/plan.js';
 import {
   flaggedFields,
   type PartialConfig,
@@ -22,12 +23,14 @@ import { openTrainingSet } from './training/data.js';
 import { type TrainingOutcome, trainRun } from './training/run.js';
 import { setUpTraining } from './training/setup.js';
 import { openValidation } from './training/validation.js';
+import { tune } from './tune.js';
 
 interface TrainOptions extends AdapterOptions, StartOptions {
   readonly out?: string;
   readonly resume?: string;
   readonly debugNan?: boolean;
   readonly plan?: boolean;
+  readonly tune?: boolean;
 }
 
 const PRESET_LIST = Object.entries(PRESETS)
@@ -74,6 +77,9 @@ export function trainCommand(): Command {
   const check = (flags: string, help: string) => new Option(flags, help).helpGroup('Looking inside:');
   command
     .addOption(check('--plan', 'print the plan of a step (kernels, shapes, memory) and stop'))
+    .addOption(
+      check('--tune', 'first measure how this machine computes the products of a step fastest, where it is not known'),
+    )
     .addOption(check('--debug-nan', 'check every value of every step, and name the first op that gives NaN; slow'));
   return addAdapterFlag(command)
     .addHelpText('after', HELP)
@@ -95,7 +101,8 @@ async function train(options: TrainOptions, flags: PartialConfig): Promise<numbe
     : { run: await start(options, flags), checkpoint: undefined };
   console.log(`${run.folder}: ${describeRun(run.config)}`);
   const request = { run, resume: checkpoint !== undefined, checkpoint, debugNan: options.debugNan ?? false };
-  const outcome = await withGpu(options, (session) => trainRun(session, request));
+  if (options.tune) await tuneSteps(options, run.config);
+  const outcome = await withGpu({ ...options, tuned: options.tune }, (session) => trainRun(session, request));
   console.log(describeOutcome(run, outcome));
   return outcome.complete ? 0 : EXIT.interrupted;
 }
@@ -162,9 +169,22 @@ async function reopen(path: string, options: TrainOptions, flags: PartialConfig)
 
 const asFile = (run: RunFolder) => ({ name: run.path('config.json'), contents: run.config });
 
+/** Measures what the steps of all stages leave to tuning; the memory they take is free again afterwards. */
+async function tuneSteps(options: TrainOptions, config: RunConfig): Promise<void> {
+  await withGpu(options, async (session) => {
+    const plans: Plan[] = [];
+    for (const stage of stagesOf(config)) {
+      await using setup = await setUpTraining(session, stage);
+      const [batch] = await setup.batches(0);
+      plans.push(setup.trainer.plan(batch!));
+    }
+    await tune(session.gpu, plans, (line) => console.log(line));
+  });
+}
+
 /** Prints the plan of a step of the first stage. */
 async function printPlan(options: TrainOptions, { config }: ResolvedConfig): Promise<void> {
-  await withGpu(options, async (session) => {
+  await withGpu({ ...options, tuned: options.tune }, async (session) => {
     await using setup = await setUpTraining(session, stagesOf(config)[0]!);
     const [batch] = await setup.batches(0);
     console.log(await setup.trainer.describe(batch!));
