@@ -74,6 +74,7 @@ declare module '@tensorflow/tfjs-core' {
   export function tidy<T>(f: () => T): T;
   export function keep<T extends Tensor>(tensor: T): T;
   export function tensor(values: Float32Array, shape: number[]): Tensor;
+  export function ones(shape: number[]): Tensor;
   export function matMul(a: Tensor, b: Tensor): Tensor;
   export function conv2d(
     images: Tensor,

@@ -92,8 +92,9 @@ function bottlenecksLoss(
   x: Tensor,
   filters: readonly Tensor[],
 ): Tensor {
+  // Its gradient of batch norm wants a scale.
   const unit = (input: Tensor, filter: Tensor, rate = 0) =>
-    normalize(tf, tf.conv2d(input, filter, 1, rate, 'NHWC', Math.max(rate, 1)), [0, 1, 2]);
+    normalize(tf, tf.conv2d(input, filter, 1, rate, 'NHWC', Math.max(rate, 1)), [0, 1, 2], tf.ones([filter.shape[3]!]));
   let y = x;
   for (let block = 0; block < blocks; block++) {
     const [reduce, middle, expand] = filters.slice(3 * block, 3 * block + 3) as [Tensor, Tensor, Tensor];
