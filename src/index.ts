@@ -85,6 +85,8 @@ export {
   type RandomAccessFile,
 } from './platform/files.js';
 export * from './platform/gpu.js';
+export type { MatrixUnits, SubgroupMatrixConfig } from './platform/matrix_units.js';
+export { browserTuningStore, TuningCache, type TuningStore } from './platform/tuning_cache.js';
 export * from './segsort/affinity_loss.js';
 export * from './segsort/clustering.js';
 export * from './segsort/knn.js';
@@ -170,5 +172,7 @@ export * from './tensor/resident.js';
 export * from './tensor/runtime.js';
 export { type KernelOverrides, parseKernelOverrides } from './tensor/select.js';
 export { type Returned, type Trace, traceStep } from './tensor/trace.js';
+export { type TunedChoice, type TuneOptions, tunePlans } from './tensor/tune.js';
+export type { TuningTable } from './tensor/tuning.js';
 export * from './tensor/types.js';
 export { kernelVariants, type Variant } from './tensor/variants.js';
