@@ -1,6 +1,9 @@
 // Average pooling over [N,H,W,C]: an invocation computes `run` neighbouring channels (or groups of four) of one
 // output pixel, over its window clipped to the image.
 alias V = f32;  // @param
+alias S = f32;  // @param  how V is stored: as it is, or as four halves in two words
+fn widen(v: S) -> V { return v; }  // @param
+fn narrow(v: V) -> S { return v; }  // @param
 const COUNT_PAD: bool = false;  // @param
 
 struct Uniforms {
@@ -8,8 +11,8 @@ struct Uniforms {
   sizeH: i32, sizeW: i32, strideH: i32, strideW: i32, padTop: i32, padLeft: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> x: array<V>;
-@group(0) @binding(2) var<storage, read_write> y: array<V>;
+@group(0) @binding(1) var<storage, read> x: array<S>;
+@group(0) @binding(2) var<storage, read_write> y: array<S>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -33,10 +36,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var h = h0; h < h1; h++) {
       var at = base + (h * u.width + w0) * u.channels;
       for (var w = w0; w < w1; w++) {
-        sum += x[at];
+        sum += widen(x[at]);
         at += u.channels;
       }
     }
-    y[pixel * u.channels + c] = sum / f32(area);
+    y[pixel * u.channels + c] = narrow(sum / f32(area));
   }
 }

@@ -1,6 +1,9 @@
 // Gradient of average pooling by gathering: each input pixel adds up the gradients of the windows that contain it,
 // each divided by the number of pixels which that window averaged.
 alias V = f32;  // @param
+alias S = f32;  // @param  how V is stored: as it is, or as four halves in two words
+fn widen(v: S) -> V { return v; }  // @param
+fn narrow(v: V) -> S { return v; }  // @param
 const COUNT_PAD: bool = false;  // @param
 
 struct Uniforms {
@@ -8,8 +11,8 @@ struct Uniforms {
   sizeH: i32, sizeW: i32, strideH: i32, strideW: i32, padTop: i32, padLeft: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> dy: array<V>;
-@group(0) @binding(2) var<storage, read_write> dx: array<V>;
+@group(0) @binding(1) var<storage, read> dy: array<S>;
+@group(0) @binding(2) var<storage, read_write> dx: array<S>;
 
 // Rows or columns of the image that window `o` covers.
 fn covered(o: i32, stride: i32, pad: i32, size: i32, extent: u32) -> f32 {
@@ -40,10 +43,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let rows = covered(h, u.strideH, u.padTop, u.sizeH, u.height);
       var at = base + (u32(h) * u.outWidth + u32(w0)) * u.channels;
       for (var w = w0; w < w1; w++) {
-        sum += dy[at] / (rows * covered(w, u.strideW, u.padLeft, u.sizeW, u.width));
+        sum += widen(dy[at]) / (rows * covered(w, u.strideW, u.padLeft, u.sizeW, u.width));
         at += u.channels;
       }
     }
-    dx[pixel * u.channels + c] = sum;
+    dx[pixel * u.channels + c] = narrow(sum);
   }
 }

@@ -6,6 +6,8 @@
 
 enable subgroups;
 
+alias StoredA = vec4f;  // @param  4 elements of `x` in memory: vec4f, or vec2u of halves
+alias StoredB = vec4f;  // @param  of `dy`
 const WIDE: bool = true;  // @param  32 channels out a tile, or else 16
 
 struct Uniforms {
@@ -16,9 +18,12 @@ struct Uniforms {
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<StoredA>;
+@group(0) @binding(2) var<storage, read> dy: array<StoredB>;
 @group(0) @binding(3) var<storage, read_write> dfilter: array<vec4f>;
+
+fn widen_a(v: StoredA) -> vec4f { return v; }  // @param
+fn widen_b(v: StoredB) -> vec4f { return v; }  // @param
 
 // 4 neighbouring channels in of one tap: what it adds to input coordinates, and the vec4 within a pixel.
 struct Group { shift: vec2i, c4: u32 }
@@ -42,7 +47,7 @@ fn load_x(p: Pixel, group: Group) -> vec4f {
   let at = vec2u(p.at + group.shift);  // negative coordinates wrap to huge ones
   let inside = (at.x < u.in_h) & (at.y < u.in_w);
   let start = select(0u, (p.image + at.x * u.in_w + at.y) * u.in_c4, inside);
-  return select(vec4f(0.0), x[start + group.c4], inside);
+  return select(vec4f(0.0), widen_a(x[start + group.c4]), inside);
 }
 
 // The four pixels of a step: each lane has worked out one.
@@ -64,7 +69,7 @@ fn channels(p: Pixels, group: Group) -> mat4x4f {
 
 // 4 channels out of dy at the 4 pixels: each lane loads one pixel's and receives the others'.
 fn block(index: u32, to4: u32) -> mat4x4f {
-  let value = dy[min(index, u.pixels - 1u) * u.out_c4 + min(to4, u.out_c4 - 1u)];
+  let value = widen_b(dy[min(index, u.pixels - 1u) * u.out_c4 + min(to4, u.out_c4 - 1u)]);
   let mine = select(vec4f(0.0), value, index < u.pixels);
   return mat4x4f(
     quadBroadcast(mine, 0u), quadBroadcast(mine, 1u), quadBroadcast(mine, 2u), quadBroadcast(mine, 3u),

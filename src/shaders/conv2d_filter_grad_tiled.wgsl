@@ -3,6 +3,8 @@
 //
 // The sum is split into `chunk`s of pixels, one a workgroup; each writes partial results for sum_partials.wgsl.
 
+alias StoredA = vec4f;  // @param  4 elements of `x` in memory: vec4f, or vec2u of halves
+alias StoredB = vec4f;  // @param  of `dy`
 const ACROSS: u32 = 16u;  // @param  invocations across a tile, 8 columns each
 const DOWN: u32 = 16u;  // @param  invocations down a tile, 8 rows each
 
@@ -14,9 +16,12 @@ struct Uniforms {
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<StoredA>;
+@group(0) @binding(2) var<storage, read> dy: array<StoredB>;
 @group(0) @binding(3) var<storage, read_write> dfilter: array<vec4f>;
+
+fn widen_a(v: StoredA) -> vec4f { return v; }  // @param
+fn widen_b(v: StoredB) -> vec4f { return v; }  // @param
 
 const COLUMNS4 = 2u * ACROSS;  // vec4s in a row of tile_b
 const ROWS4 = 2u * DOWN;       // vec4s in a row of tile_a
@@ -80,7 +85,7 @@ fn load_x(p: Pixel, group: Group) -> vec4f {
   let at = vec2u(vec2i(i32(p.row) * u.stride_h, i32(p.column) * u.stride_w) + group.shift);
   let inside = (at.x < u.in_h) & (at.y < u.in_w) & group.used & (p.image * u.out_h * u.out_w < u.pixels);
   let start = select(0u, ((p.image * u.in_h + at.x) * u.in_w + at.y) * u.in_c4, inside);
-  return select(vec4f(0.0), x[start + group.c4], inside);
+  return select(vec4f(0.0), widen_a(x[start + group.c4]), inside);
 }
 
 // Four channels in (a row of tile_a) as seen from four output pixels.
@@ -94,7 +99,7 @@ fn block_of_x(row4: u32, first: u32) -> mat4x4f {
 }
 
 fn load_dy(pixel: u32, to4: u32) -> vec4f {
-  return select(vec4f(0.0), dy[min(pixel, u.pixels - 1u) * u.out_c4 + to4], pixel < u.pixels);
+  return select(vec4f(0.0), widen_b(dy[min(pixel, u.pixels - 1u) * u.out_c4 + to4]), pixel < u.pixels);
 }
 
 fn block_of_dy(column4: u32, first: u32) -> mat4x4f {

@@ -1,25 +1,27 @@
 // Gradient of a 2-D convolution with respect to its input, in gather form: one invocation computes one channel of
 // one input pixel from all the output pixels that read it.
 
+alias StoredA = f32;  // @param  elements of `dy` in memory: f32, or u32 of two halves
+alias StoredB = f32;  // @param  of `filter_`
+alias StoredC = f32;  // @param  of `dx`: an invocation writes one
+
 struct Uniforms {
+  words: u32,  // that are written
   batches: u32, in_h: u32, in_w: u32, in_c: u32, out_h: u32, out_w: u32, out_c: u32,
   kernel_h: u32, kernel_w: u32, stride_h: u32, stride_w: u32, dilation_h: u32, dilation_w: u32,
   pad_top: u32, pad_left: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read> filter_: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<StoredA>;
+@group(0) @binding(2) var<storage, read> filter_: array<StoredB>;
+@group(0) @binding(3) var<storage, read_write> dx: array<StoredC>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (group.y * groups.x + group.x) * 64u + local;
-  if (i >= u.batches * u.in_h * u.in_w * u.in_c) { return; }
+fn load_a(i: u32) -> f32 { return dy[i]; }  // @param
+fn load_b(i: u32) -> f32 { return filter_[i]; }  // @param
+fn stored(i: u32) -> StoredC { return element(i); }  // @param
+
+fn element(i: u32) -> f32 {
   let channel = i % u.in_c;
   let in_x = i / u.in_c % u.in_w;
   let in_y = i / (u.in_c * u.in_w) % u.in_h;
@@ -38,9 +40,20 @@ fn main(
       let pixel = ((image * u.out_h + out_y) * u.out_w + out_x) * u.out_c;
       let weights = ((ky * u.kernel_w + kx) * u.in_c + channel) * u.out_c;
       for (var c = 0u; c < u.out_c; c++) {
-        total += dy[pixel + c] * filter_[weights + c];
+        total += load_a(pixel + c) * load_b(weights + c);
       }
     }
   }
-  dx[i] = total;
+  return total;
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (group.y * groups.x + group.x) * 64u + local;
+  if (i >= u.words) { return; }
+  dx[i] = stored(i);
 }

@@ -8,6 +8,9 @@
 
 enable subgroups;
 
+alias StoredA = vec4f;  // @param  4 elements of `source` in memory: vec4f, or vec2u of halves
+alias StoredB = vec4f;  // @param  of `weights`
+alias StoredC = vec4f;  // @param  of `destination`
 const TRANSPOSE: bool = false;  // @param  the source has the filter's channels out, as it does for the input gradient
 const WIDE: bool = true;  // @param  32 channels a tile, or else 16
 
@@ -24,9 +27,13 @@ struct Uniforms {
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> source: array<vec4f>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4f>;  // HWIO
-@group(0) @binding(3) var<storage, read_write> destination: array<vec4f>;
+@group(0) @binding(1) var<storage, read> source: array<StoredA>;
+@group(0) @binding(2) var<storage, read> weights: array<StoredB>;  // HWIO
+@group(0) @binding(3) var<storage, read_write> destination: array<StoredC>;
+
+fn widen_a(v: StoredA) -> vec4f { return v; }  // @param
+fn widen_b(v: StoredB) -> vec4f { return v; }  // @param
+fn narrow(v: vec4f) -> StoredC { return v; }  // @param
 
 // A pixel of the lattice: where in the source image its window starts, and the first source pixel of its image.
 struct Pixel { at: vec2i, image: u32 }
@@ -42,7 +49,7 @@ fn load(p: Pixel, shift: vec2i, c4: u32) -> vec4f {
   let at = vec2u(p.at + shift);  // negative coordinates wrap to huge ones
   let inside = (at.x < u.from_h) & (at.y < u.from_w);
   let start = select(0u, (p.image + at.x * u.from_w + at.y) * u.from_c4, inside);
-  return select(vec4f(0.0), source[start + c4], inside);
+  return select(vec4f(0.0), widen_a(source[start + c4]), inside);
 }
 
 // Each lane loads one vector of a 4 x 4 block of weights and receives the other three.
@@ -50,9 +57,9 @@ fn block(start: u32, to4: u32, c4: u32, lane: u32) -> mat4x4f {
   let channel4 = min(to4, u.to_c4 - 1u);
   var mine: vec4f;
   if (TRANSPOSE) {
-    mine = weights[start + (channel4 * 4u + lane) * u.from_c4 + c4];
+    mine = widen_b(weights[start + (channel4 * 4u + lane) * u.from_c4 + c4]);
   } else {
-    mine = weights[start + (c4 * 4u + lane) * u.to_c4 + channel4];
+    mine = widen_b(weights[start + (c4 * 4u + lane) * u.to_c4 + channel4]);
   }
   let shared_ = mat4x4f(
     quadBroadcast(mine, 0u), quadBroadcast(mine, 1u), quadBroadcast(mine, 2u), quadBroadcast(mine, 3u),
@@ -108,15 +115,15 @@ fn store(index: u32, to4: u32, sums: Sums) {
   let to_row = image * u.to_h + u.first_row + row % u.rows * u.row_step;
   let to_column = u.first_column + index % u.columns * u.column_step;
   let start = (to_row * u.to_w + to_column) * u.to_c4 + to4;
-  destination[start] = sums.c0;
-  if (to4 + 1u < u.to_c4) { destination[start + 1u] = sums.c1; }
-  if (to4 + 2u < u.to_c4) { destination[start + 2u] = sums.c2; }
-  if (to4 + 3u < u.to_c4) { destination[start + 3u] = sums.c3; }
+  destination[start] = narrow(sums.c0);
+  if (to4 + 1u < u.to_c4) { destination[start + 1u] = narrow(sums.c1); }
+  if (to4 + 2u < u.to_c4) { destination[start + 2u] = narrow(sums.c2); }
+  if (to4 + 3u < u.to_c4) { destination[start + 3u] = narrow(sums.c3); }
   if (WIDE) {
-    if (to4 + 4u < u.to_c4) { destination[start + 4u] = sums.c4; }
-    if (to4 + 5u < u.to_c4) { destination[start + 5u] = sums.c5; }
-    if (to4 + 6u < u.to_c4) { destination[start + 6u] = sums.c6; }
-    if (to4 + 7u < u.to_c4) { destination[start + 7u] = sums.c7; }
+    if (to4 + 4u < u.to_c4) { destination[start + 4u] = narrow(sums.c4); }
+    if (to4 + 5u < u.to_c4) { destination[start + 5u] = narrow(sums.c5); }
+    if (to4 + 6u < u.to_c4) { destination[start + 6u] = narrow(sums.c6); }
+    if (to4 + 7u < u.to_c4) { destination[start + 7u] = narrow(sums.c7); }
   }
 }
 

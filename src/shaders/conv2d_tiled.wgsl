@@ -1,7 +1,12 @@
 // 2-D convolution and its input gradient for GPUs: an implicit matrix product, pixels by channels, computed as in
 // matmul_tiled.wgsl (read that first). The sum runs over the filter's taps and the channels of the source image;
 // tile_a is gathered from the source image, through the lattices of conv_lattice.ts.
+//
+// A long sum is split into `chunk`s, one a workgroup; each writes partial results for sum_partials.wgsl.
 
+alias StoredA = vec4f;  // @param  4 elements of `source` in memory: vec4f, or vec2u of halves
+alias StoredB = vec4f;  // @param  of `weights`
+alias StoredC = vec4f;  // @param  of `destination`
 const TRANSPOSE: bool = false;  // @param  the source has the filter's channels out, as it does for the input gradient
 const ACROSS: u32 = 16u;  // @param  invocations across a tile, 8 columns each
 const DOWN: u32 = 16u;  // @param  invocations down a tile, 8 rows each
@@ -16,12 +21,17 @@ struct Uniforms {
   shift_row: i32, shift_column: i32, shift_row_step: i32, shift_column_step: i32,
   taps_h: u32, taps_w: u32,
   first_tap: u32, tap_step_h: u32, tap_step_w: u32,  // positions in the filter
+  chunk: u32,  // terms of the sum that a workgroup takes
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> source: array<vec4f>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4f>;  // HWIO
-@group(0) @binding(3) var<storage, read_write> destination: array<vec4f>;
+@group(0) @binding(1) var<storage, read> source: array<StoredA>;
+@group(0) @binding(2) var<storage, read> weights: array<StoredB>;  // HWIO
+@group(0) @binding(3) var<storage, read_write> destination: array<StoredC>;
+
+fn widen_a(v: StoredA) -> vec4f { return v; }  // @param
+fn widen_b(v: StoredB) -> vec4f { return v; }  // @param
+fn narrow(v: vec4f) -> StoredC { return v; }  // @param
 
 const COLUMNS4 = 2u * ACROSS;  // vec4s in a row of tile_b
 const ROWS4 = 2u * DOWN;       // vec4s in a row of tile_a
@@ -83,7 +93,7 @@ fn load(p: Pixel, shift: vec2i, c4: u32, used: bool) -> vec4f {
   let at = vec2u(p.at + shift);  // negative coordinates wrap to huge ones
   let inside = (at.x < u.from_h) & (at.y < u.from_w) & used;
   let start = select(0u, (p.image + at.x * u.from_w + at.y) * u.from_c4, inside);
-  return select(vec4f(0.0), source[start + c4], inside);
+  return select(vec4f(0.0), widen_a(source[start + c4]), inside);
 }
 
 fn block_of_source(pixels: Pixels, shift: vec2i, c4: u32, used: bool) -> mat4x4f {
@@ -98,11 +108,15 @@ fn block_of_weights(start: u32, to4: u32, c4: u32) -> mat4x4f {
   if (TRANSPOSE) {
     let at = start + channel4 * 4u * u.from_c4 + c4;
     return transpose(mat4x4f(
-      weights[at], weights[at + u.from_c4], weights[at + 2u * u.from_c4], weights[at + 3u * u.from_c4],
+      widen_b(weights[at]), widen_b(weights[at + u.from_c4]),
+      widen_b(weights[at + 2u * u.from_c4]), widen_b(weights[at + 3u * u.from_c4]),
     ));
   }
   let at = start + c4 * 4u * u.to_c4 + channel4;
-  return mat4x4f(weights[at], weights[at + u.to_c4], weights[at + 2u * u.to_c4], weights[at + 3u * u.to_c4]);
+  return mat4x4f(
+    widen_b(weights[at]), widen_b(weights[at + u.to_c4]),
+    widen_b(weights[at + 2u * u.to_c4]), widen_b(weights[at + 3u * u.to_c4]),
+  );
 }
 
 // A sum over k4 is one over taps and, within each, over 4 channels of the source at a time.
@@ -127,28 +141,28 @@ fn add_outer(sum: mat4x4f, a: vec4f, b: vec4f) -> mat4x4f {
   );
 }
 
-fn store(index: u32, to4: u32, value: vec4f) {
+fn store(part: u32, index: u32, to4: u32, value: vec4f) {
   let row = index / u.columns;
   let image = row / u.rows;
   if ((image >= u.batches) | (to4 >= u.to_c4)) { return; }
-  let to_row = image * u.to_h + u.first_row + row % u.rows * u.row_step;
+  let to_row = (part * u.batches + image) * u.to_h + u.first_row + row % u.rows * u.row_step;
   let to_column = u.first_column + index % u.columns * u.column_step;
-  destination[(to_row * u.to_w + to_column) * u.to_c4 + to4] = value;
+  destination[(to_row * u.to_w + to_column) * u.to_c4 + to4] = narrow(value);
 }
 
-fn store_block(index: u32, to4: u32, sums: mat4x4f) {
-  store(index, to4, sums[0]);
-  store(index + 1u, to4, sums[1]);
-  store(index + 2u, to4, sums[2]);
-  store(index + 3u, to4, sums[3]);
+fn store_block(part: u32, index: u32, to4: u32, sums: mat4x4f) {
+  store(part, index, to4, sums[0]);
+  store(part, index + 1u, to4, sums[1]);
+  store(part, index + 2u, to4, sums[2]);
+  store(part, index + 3u, to4, sums[3]);
 }
 
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let x = local % ACROSS;
   let y = local / ACROSS;
-  let begin = 0u;
-  let end = u.taps_h * u.taps_w * u.from_c4;
+  let begin = group.z * u.chunk / 4u;
+  let end = min(begin + u.chunk / 4u, u.taps_h * u.taps_w * u.from_c4);
   let pixels0 = pixels_of(local, group);
   let pixels1 = pixels_of(local + INVOCATIONS, group);
 
@@ -188,8 +202,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
 
   let index = group.y * ROWS4 * 4u + y * 4u;
   let to4 = group.x * COLUMNS4 + x;
-  store_block(index, to4, sum00);
-  store_block(index, to4 + ACROSS, sum01);
-  store_block(index + 4u * DOWN, to4, sum10);
-  store_block(index + 4u * DOWN, to4 + ACROSS, sum11);
+  store_block(group.z, index, to4, sum00);
+  store_block(group.z, index, to4 + ACROSS, sum01);
+  store_block(group.z, index + 4u * DOWN, to4, sum10);
+  store_block(group.z, index + 4u * DOWN, to4 + ACROSS, sum11);
 }

@@ -8,6 +8,9 @@
 
 enable subgroups;
 
+alias StoredA = vec4f;  // @param  4 elements of `a` in memory: vec4f, or vec2u of halves
+alias StoredB = vec4f;  // @param  of `b`
+alias StoredC = vec4f;  // @param  of `c`
 const TRANSPOSE_A: bool = false;  // @param
 const TRANSPOSE_B: bool = false;  // @param
 const WIDE: bool = true;  // @param  32 columns a tile, or else 16
@@ -19,9 +22,13 @@ struct Uniforms {
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> c: array<vec4f>;
+@group(0) @binding(1) var<storage, read> a: array<StoredA>;
+@group(0) @binding(2) var<storage, read> b: array<StoredB>;
+@group(0) @binding(3) var<storage, read_write> c: array<StoredC>;
+
+fn widen_a(v: StoredA) -> vec4f { return v; }  // @param
+fn widen_b(v: StoredB) -> vec4f { return v; }  // @param
+fn narrow(v: vec4f) -> StoredC { return v; }  // @param
 
 // 4 rows of `b`, 32 columns: each matrix maps 4 steps of k to 4 columns.
 struct Slab {
@@ -44,7 +51,8 @@ fn columns_of_a(base: u32, row4: u32, k: u32) -> mat4x4f {
   let at = base + min(row4, m4 - 1u);
   let last = u.k - 1u;
   return transpose(mat4x4f(
-    a[at + k * m4], a[at + min(k + 1u, last) * m4], a[at + min(k + 2u, last) * m4], a[at + min(k + 3u, last) * m4],
+    widen_a(a[at + k * m4]), widen_a(a[at + min(k + 1u, last) * m4]),
+    widen_a(a[at + min(k + 2u, last) * m4]), widen_a(a[at + min(k + 3u, last) * m4]),
   ));
 }
 
@@ -58,9 +66,9 @@ fn share(mine: vec4f) -> mat4x4f {
 fn block_of_b(base: u32, col4: u32, k: u32, lane: u32) -> mat4x4f {
   let column = min(col4, u.n4 - 1u);
   if (TRANSPOSE_B) {
-    return transpose(share(b[base + (column * 4u + lane) * (u.k / 4u) + k / 4u]));
+    return transpose(share(widen_b(b[base + (column * 4u + lane) * (u.k / 4u) + k / 4u])));
   }
-  let mine = b[base + min(k + lane, u.k - 1u) * u.n4 + column];
+  let mine = widen_b(b[base + min(k + lane, u.k - 1u) * u.n4 + column]);
   if (TRANSPOSE_A) {  // the only case in which k need not be a multiple of 4
     return share(select(vec4f(0.0), mine, k + lane < u.k));
   }
@@ -100,15 +108,15 @@ fn accumulate(sums: Sums, slab: Slab, row: vec4f) -> Sums {
 fn store(base: u32, row: u32, col4: u32, sums: Sums) {
   if (row >= u.m) { return; }
   let at = base + row * u.n4 + col4;
-  c[at] = sums.c0;
-  if (col4 + 1u < u.n4) { c[at + 1u] = sums.c1; }
-  if (col4 + 2u < u.n4) { c[at + 2u] = sums.c2; }
-  if (col4 + 3u < u.n4) { c[at + 3u] = sums.c3; }
+  c[at] = narrow(sums.c0);
+  if (col4 + 1u < u.n4) { c[at + 1u] = narrow(sums.c1); }
+  if (col4 + 2u < u.n4) { c[at + 2u] = narrow(sums.c2); }
+  if (col4 + 3u < u.n4) { c[at + 3u] = narrow(sums.c3); }
   if (WIDE) {
-    if (col4 + 4u < u.n4) { c[at + 4u] = sums.c4; }
-    if (col4 + 5u < u.n4) { c[at + 5u] = sums.c5; }
-    if (col4 + 6u < u.n4) { c[at + 6u] = sums.c6; }
-    if (col4 + 7u < u.n4) { c[at + 7u] = sums.c7; }
+    if (col4 + 4u < u.n4) { c[at + 4u] = narrow(sums.c4); }
+    if (col4 + 5u < u.n4) { c[at + 5u] = narrow(sums.c5); }
+    if (col4 + 6u < u.n4) { c[at + 6u] = narrow(sums.c6); }
+    if (col4 + 7u < u.n4) { c[at + 7u] = narrow(sums.c7); }
   }
 }
 
@@ -175,22 +183,22 @@ fn main(
     let r15 = start_of(base_a, row + 15u);
     for (var k = k_begin; k < k_end; k += 4u) {
       let slab = load_b(base_b, col4, k, lane);
-      t0 = accumulate(t0, slab, a[r0 + k / 4u]);
-      t1 = accumulate(t1, slab, a[r1 + k / 4u]);
-      t2 = accumulate(t2, slab, a[r2 + k / 4u]);
-      t3 = accumulate(t3, slab, a[r3 + k / 4u]);
-      t4 = accumulate(t4, slab, a[r4 + k / 4u]);
-      t5 = accumulate(t5, slab, a[r5 + k / 4u]);
-      t6 = accumulate(t6, slab, a[r6 + k / 4u]);
-      t7 = accumulate(t7, slab, a[r7 + k / 4u]);
-      t8 = accumulate(t8, slab, a[r8 + k / 4u]);
-      t9 = accumulate(t9, slab, a[r9 + k / 4u]);
-      t10 = accumulate(t10, slab, a[r10 + k / 4u]);
-      t11 = accumulate(t11, slab, a[r11 + k / 4u]);
-      t12 = accumulate(t12, slab, a[r12 + k / 4u]);
-      t13 = accumulate(t13, slab, a[r13 + k / 4u]);
-      t14 = accumulate(t14, slab, a[r14 + k / 4u]);
-      t15 = accumulate(t15, slab, a[r15 + k / 4u]);
+      t0 = accumulate(t0, slab, widen_a(a[r0 + k / 4u]));
+      t1 = accumulate(t1, slab, widen_a(a[r1 + k / 4u]));
+      t2 = accumulate(t2, slab, widen_a(a[r2 + k / 4u]));
+      t3 = accumulate(t3, slab, widen_a(a[r3 + k / 4u]));
+      t4 = accumulate(t4, slab, widen_a(a[r4 + k / 4u]));
+      t5 = accumulate(t5, slab, widen_a(a[r5 + k / 4u]));
+      t6 = accumulate(t6, slab, widen_a(a[r6 + k / 4u]));
+      t7 = accumulate(t7, slab, widen_a(a[r7 + k / 4u]));
+      t8 = accumulate(t8, slab, widen_a(a[r8 + k / 4u]));
+      t9 = accumulate(t9, slab, widen_a(a[r9 + k / 4u]));
+      t10 = accumulate(t10, slab, widen_a(a[r10 + k / 4u]));
+      t11 = accumulate(t11, slab, widen_a(a[r11 + k / 4u]));
+      t12 = accumulate(t12, slab, widen_a(a[r12 + k / 4u]));
+      t13 = accumulate(t13, slab, widen_a(a[r13 + k / 4u]));
+      t14 = accumulate(t14, slab, widen_a(a[r14 + k / 4u]));
+      t15 = accumulate(t15, slab, widen_a(a[r15 + k / 4u]));
     }
   }
 

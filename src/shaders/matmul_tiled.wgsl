@@ -4,6 +4,9 @@
 //
 // A long k is split into `chunk`s, one a workgroup; each writes partial results for sum_partials.wgsl.
 
+alias StoredA = vec4f;  // @param  4 elements of `a` in memory: vec4f, or vec2u of halves
+alias StoredB = vec4f;  // @param  of `b`
+alias StoredC = vec4f;  // @param  of `c`
 const TRANSPOSE_A: bool = false;  // @param
 const TRANSPOSE_B: bool = false;  // @param
 const ACROSS: u32 = 16u;  // @param  invocations across a tile, 8 columns each
@@ -16,9 +19,13 @@ struct Uniforms {
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> c: array<vec4f>;
+@group(0) @binding(1) var<storage, read> a: array<StoredA>;
+@group(0) @binding(2) var<storage, read> b: array<StoredB>;
+@group(0) @binding(3) var<storage, read_write> c: array<StoredC>;
+
+fn widen_a(v: StoredA) -> vec4f { return v; }  // @param
+fn widen_b(v: StoredB) -> vec4f { return v; }  // @param
+fn narrow(v: vec4f) -> StoredC { return v; }  // @param
 
 const COLUMNS4 = 2u * ACROSS;  // vec4s in a row of tile_b
 const ROWS4 = 2u * DOWN;       // vec4s in a row of tile_a
@@ -67,8 +74,8 @@ fn block_of_a(base: u32, row4: u32, k: u32) -> mat4x4f {
     let at = base + min(row4, m4 - 1u);
     let last = u.k - 1u;
     return mat4x4f(
-      a[at + min(k, last) * m4], a[at + min(k + 1u, last) * m4],
-      a[at + min(k + 2u, last) * m4], a[at + min(k + 3u, last) * m4],
+      widen_a(a[at + min(k, last) * m4]), widen_a(a[at + min(k + 1u, last) * m4]),
+      widen_a(a[at + min(k + 2u, last) * m4]), widen_a(a[at + min(k + 3u, last) * m4]),
     );
   }
   let k4s = u.k / 4u;
@@ -76,8 +83,8 @@ fn block_of_a(base: u32, row4: u32, k: u32) -> mat4x4f {
   let row = row4 * 4u;
   let last = u.m - 1u;
   return transpose(mat4x4f(
-    a[at + min(row, last) * k4s], a[at + min(row + 1u, last) * k4s],
-    a[at + min(row + 2u, last) * k4s], a[at + min(row + 3u, last) * k4s],
+    widen_a(a[at + min(row, last) * k4s]), widen_a(a[at + min(row + 1u, last) * k4s]),
+    widen_a(a[at + min(row + 2u, last) * k4s]), widen_a(a[at + min(row + 3u, last) * k4s]),
   ));
 }
 
@@ -87,7 +94,9 @@ fn block_of_b(base: u32, column4: u32, k: u32) -> mat4x4f {
     let k4s = u.k / 4u;
     let at = base + column * u.k + min(k / 4u, k4s - 1u);
     let scale = select(0.0, 1.0, k < u.k);
-    return transpose(scale * mat4x4f(b[at], b[at + k4s], b[at + 2u * k4s], b[at + 3u * k4s]));
+    return transpose(scale * mat4x4f(
+      widen_b(b[at]), widen_b(b[at + k4s]), widen_b(b[at + 2u * k4s]), widen_b(b[at + 3u * k4s]),
+    ));
   }
   return mat4x4f(
     row_of_b(base, column, k), row_of_b(base, column, k + 1u),
@@ -96,7 +105,7 @@ fn block_of_b(base: u32, column4: u32, k: u32) -> mat4x4f {
 }
 
 fn row_of_b(base: u32, column: u32, k: u32) -> vec4f {
-  return select(vec4f(0.0), b[base + min(k, u.k - 1u) * u.n4 + column], k < u.k);
+  return select(vec4f(0.0), widen_b(b[base + min(k, u.k - 1u) * u.n4 + column]), k < u.k);
 }
 
 fn fetch(block: u32, group: vec3u, batch: u32, k: u32) -> mat4x4f {
@@ -114,10 +123,10 @@ fn add_outer(sum: mat4x4f, a: vec4f, b: vec4f) -> mat4x4f {
 fn store(base: u32, row: u32, column4: u32, sums: mat4x4f) {
   if (column4 >= u.n4) { return; }
   let at = base + row * u.n4 + column4;
-  if (row < u.m) { c[at] = sums[0]; }
-  if (row + 1u < u.m) { c[at + u.n4] = sums[1]; }
-  if (row + 2u < u.m) { c[at + 2u * u.n4] = sums[2]; }
-  if (row + 3u < u.m) { c[at + 3u * u.n4] = sums[3]; }
+  if (row < u.m) { c[at] = narrow(sums[0]); }
+  if (row + 1u < u.m) { c[at + u.n4] = narrow(sums[1]); }
+  if (row + 2u < u.m) { c[at + 2u * u.n4] = narrow(sums[2]); }
+  if (row + 3u < u.m) { c[at + 3u * u.n4] = narrow(sums[3]); }
 }
 
 @compute @workgroup_size(INVOCATIONS)

@@ -1,6 +1,9 @@
 // Max pooling over [N,H,W,C]: an invocation computes `run` neighbouring channels (or groups of four) of one output
 // pixel. The window is clipped to the image beforehand, so the loops need no test, and padding never wins.
 alias V = f32;  // @param
+alias S = f32;  // @param  how V is stored: as it is, or as four halves in two words
+fn widen(v: S) -> V { return v; }  // @param
+fn narrow(v: V) -> S { return v; }  // @param
 alias I = i32;  // @param
 
 struct Uniforms {
@@ -8,8 +11,8 @@ struct Uniforms {
   sizeH: i32, sizeW: i32, strideH: i32, strideW: i32, padTop: i32, padLeft: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> x: array<V>;
-@group(0) @binding(2) var<storage, read_write> y: array<V>;
+@group(0) @binding(1) var<storage, read> x: array<S>;
+@group(0) @binding(2) var<storage, read_write> y: array<S>;
 @group(0) @binding(3) var<storage, read_write> winner: array<I>;
 
 @compute @workgroup_size(64)
@@ -29,19 +32,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let w1 = u32(min(left + u.sizeW, i32(u.width)));
   for (var c = firstChannel; c < min(firstChannel + u.run, u.channels); c++) {
     let base = image * u.height * u.width * u.channels + c;
-    var best = x[base + (h0 * u.width + w0) * u.channels];
+    var best = widen(x[base + (h0 * u.width + w0) * u.channels]);
     var place = I(i32(h0 * u.width + w0));
     for (var h = h0; h < h1; h++) {
       var at = base + (h * u.width + w0) * u.channels;
       for (var w = w0; w < w1; w++) {
-        let value = x[at];
+        let value = widen(x[at]);
         let better = value > best;
         best = select(best, value, better);
         place = select(place, I(i32(h * u.width + w)), better);
         at += u.channels;
       }
     }
-    y[pixel * u.channels + c] = best;
+    y[pixel * u.channels + c] = narrow(best);
     winner[pixel * u.channels + c] = place;
   }
 }

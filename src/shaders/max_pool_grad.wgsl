@@ -1,6 +1,9 @@
 // Gradient of max pooling by gathering: each input pixel visits the windows that contain it and takes the gradient
 // of those it won. No two invocations write the same place, so there are no atomics and the order of sums is fixed.
 alias V = f32;  // @param
+alias S = f32;  // @param  how V is stored: as it is, or as four halves in two words
+fn widen(v: S) -> V { return v; }  // @param
+fn narrow(v: V) -> S { return v; }  // @param
 alias I = i32;  // @param
 
 struct Uniforms {
@@ -8,9 +11,9 @@ struct Uniforms {
   sizeH: i32, sizeW: i32, strideH: i32, strideW: i32, padTop: i32, padLeft: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> dy: array<V>;
+@group(0) @binding(1) var<storage, read> dy: array<S>;
 @group(0) @binding(2) var<storage, read> winner: array<I>;
-@group(0) @binding(3) var<storage, read_write> dx: array<V>;
+@group(0) @binding(3) var<storage, read_write> dx: array<S>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -35,10 +38,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var h = h0; h < h1; h++) {
       var at = base + (h * u.outWidth + w0) * u.channels;
       for (var w = w0; w < w1; w++) {
-        sum += select(V(), dy[at], winner[at] == here);
+        sum += select(V(), widen(dy[at]), winner[at] == here);
         at += u.channels;
       }
     }
-    dx[pixel * u.channels + c] = sum;
+    dx[pixel * u.channels + c] = narrow(sum);
   }
 }

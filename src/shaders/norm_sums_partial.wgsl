@@ -1,8 +1,13 @@
 // First pass of the parameter gradients of batch normalisation: sums over chunks of rows, four channels an invocation.
+alias StoredG = vec4f;  // @param  or vec2u, of halves
+fn widen_g(v: StoredG) -> vec4f { return v; }  // @param
+alias StoredX = vec4f;  // @param
+fn widen_x(v: StoredX) -> vec4f { return v; }  // @param
+
 struct Uniforms { rows: u32, channels4: u32, chunks: u32, chunk: u32 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> grad: array<vec4f>;
-@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> grad: array<StoredG>;
+@group(0) @binding(2) var<storage, read> x: array<StoredX>;
 @group(0) @binding(3) var<storage, read> mean: array<vec4f>;
 @group(0) @binding(4) var<storage, read> inverse: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> partial: array<vec4f>;  // [chunks, 2, channels4]
@@ -21,9 +26,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var product = vec4f(0.0);
   var at = first * u.channels4 + channel;
   for (var row = 0u; row < rows; row++) {
-    let g = grad[at];
+    let g = widen_g(grad[at]);
     sum += g;
-    product += g * (x[at] - m);
+    product += g * (widen_x(x[at]) - m);
     at += u.channels4;
   }
   partial[chunk * 2u * u.channels4 + channel] = sum;

@@ -1,14 +1,17 @@
 // Bilinear resize of [N,H,W,C]. A source coordinate is the fraction (scale * o + offset) / denominator, kept in
 // integers: exact at any size, where f32 coordinates would lose digits to the right of the pixel.
 alias V = f32;  // @param
+alias S = f32;  // @param  how V is stored: as it is, or as four halves in two words
+fn widen(v: S) -> V { return v; }  // @param
+fn narrow(v: V) -> S { return v; }  // @param
 
 struct Uniforms {
   count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
   scaleH: i32, offsetH: i32, denominatorH: i32, scaleW: i32, offsetW: i32, denominatorW: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> x: array<V>;
-@group(0) @binding(2) var<storage, read_write> y: array<V>;
+@group(0) @binding(1) var<storage, read> x: array<S>;
+@group(0) @binding(2) var<storage, read_write> y: array<S>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -30,12 +33,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let corner = ((image * u.height + u32(h0)) * u.width + u32(w0)) * u.channels;
   for (var c = firstChannel; c < min(firstChannel + u.run, u.channels); c++) {
     let at = corner + c;
-    let a = x[at];
-    let b = x[at + stepRight];
-    let d = x[at + stepDown];
-    let e = x[at + stepDown + stepRight];
+    let a = widen(x[at]);
+    let b = widen(x[at + stepRight]);
+    let d = widen(x[at + stepDown]);
+    let e = widen(x[at + stepDown + stepRight]);
     let upper = a + (b - a) * right;
     let lower = d + (e - d) * right;
-    y[pixel * u.channels + c] = upper + (lower - upper) * down;
+    y[pixel * u.channels + c] = narrow(upper + (lower - upper) * down);
   }
 }

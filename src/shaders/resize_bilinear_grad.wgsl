@@ -1,14 +1,17 @@
 // Gradient of bilinear resize by gathering: each input pixel visits the output pixels that read it, a rectangle
 // found by inverting the source coordinate, and weighs them with the tent 1 - |source - here|.
 alias V = f32;  // @param
+alias S = f32;  // @param  how V is stored: as it is, or as four halves in two words
+fn widen(v: S) -> V { return v; }  // @param
+fn narrow(v: V) -> S { return v; }  // @param
 
 struct Uniforms {
   count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
   scaleH: i32, offsetH: i32, denominatorH: i32, scaleW: i32, offsetW: i32, denominatorW: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> dy: array<V>;
-@group(0) @binding(2) var<storage, read_write> dx: array<V>;
+@group(0) @binding(1) var<storage, read> dy: array<S>;
+@group(0) @binding(2) var<storage, read_write> dx: array<S>;
 
 // The first output whose source is at or beyond `edge` / denominator.
 fn firstAt(edge: i32, scale: i32, offset: i32) -> i32 {
@@ -45,11 +48,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       var line = V();
       var at = base + (u32(h) * u.outWidth + u32(w0)) * u.channels;
       for (var w = w0; w < w1; w++) {
-        line += dy[at] * weight(w, hereW, u.width, u.scaleW, u.offsetW, u.denominatorW);
+        line += widen(dy[at]) * weight(w, hereW, u.width, u.scaleW, u.offsetW, u.denominatorW);
         at += u.channels;
       }
       sum += line * weight(h, hereH, u.height, u.scaleH, u.offsetH, u.denominatorH);
     }
-    dx[pixel * u.channels + c] = sum;
+    dx[pixel * u.channels + c] = narrow(sum);
   }
 }

@@ -2,16 +2,19 @@
 // G = [1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1]. One invocation transforms the filters from one channel in to four
 // channels out. (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016.)
 
+alias StoredB = vec4f;  // @param  4 elements of `weights` in memory: vec4f, or vec2u of halves
 const FLIP: bool = false;  // @param  taps in reverse order, as the input gradient uses them
 
 struct Uniforms { size: u32 }  // vec4s of a tap: channels in times channels out / 4
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>;  // [3, 3, in, out]
+@group(0) @binding(1) var<storage, read> weights: array<StoredB>;  // [3, 3, in, out]
 @group(0) @binding(2) var<storage, read_write> transformed: array<vec4f>;  // [16, in, out]
 
+fn widen_b(v: StoredB) -> vec4f { return v; }  // @param
+
 fn tap(index: u32, i: u32) -> vec4f {
-  return weights[select(index, 8u - index, FLIP) * u.size + i];
+  return widen_b(weights[select(index, 8u - index, FLIP) * u.size + i]);
 }
 
 // The three taps of a row, as columns.

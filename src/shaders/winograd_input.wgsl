@@ -4,6 +4,8 @@
 // Where taps are `dilation` pixels apart, so are the pixels of a window. Rows of windows are counted by (row within
 // its phase, phase), columns likewise: window 2 * dilation pixels further is the next of the same phase.
 
+alias StoredA = vec4f;  // @param  4 elements of `source` in memory: vec4f, or vec2u of halves
+
 struct Uniforms {
   windows: u32, windows_h: u32, windows_w: u32,  // of all images, and in a column and a row of one
   from_h: u32, from_w: u32, from_c4: u32,
@@ -12,8 +14,10 @@ struct Uniforms {
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> source: array<vec4f>;
+@group(0) @binding(1) var<storage, read> source: array<StoredA>;
 @group(0) @binding(2) var<storage, read_write> transformed: array<vec4f>;  // [16, windows, channels]
+
+fn widen_a(v: StoredA) -> vec4f { return v; }  // @param
 
 fn first_pixel(window: u32, dilation: u32, origin: i32) -> i32 {
   return i32(window / dilation * 2u * dilation + window % dilation) + origin;
@@ -23,7 +27,7 @@ fn load(image: u32, row: i32, column: i32, c4: u32) -> vec4f {
   let at = vec2u(vec2i(row, column));  // negative coordinates wrap to huge ones
   let inside = (at.x < u.from_h) & (at.y < u.from_w);
   let start = select(0u, ((image * u.from_h + at.x) * u.from_w + at.y) * u.from_c4, inside);
-  return select(vec4f(0.0), source[start + c4], inside);
+  return select(vec4f(0.0), widen_a(source[start + c4]), inside);
 }
 
 // A row of the window, times B: columns of the matrix are columns of the window.

@@ -2,6 +2,8 @@
 // A' = [1 1 1 0; 0 1 -1 -1]. One invocation computes four channels of one window. See winograd_input.wgsl for the
 // order of windows.
 
+alias StoredC = vec4f;  // @param  4 elements of `destination` in memory: vec4f, or vec2u of halves
+
 struct Uniforms {
   windows: u32, windows_h: u32, windows_w: u32,  // of all images, and in a column and a row of one
   to_h: u32, to_w: u32, to_c4: u32,
@@ -10,7 +12,9 @@ struct Uniforms {
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> products: array<vec4f>;  // [16, windows, channels]
-@group(0) @binding(2) var<storage, read_write> destination: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> destination: array<StoredC>;
+
+fn narrow(v: vec4f) -> StoredC { return v; }  // @param
 
 fn first_pixel(window: u32, dilation: u32) -> u32 {
   return window / dilation * 2u * dilation + window % dilation;
@@ -25,9 +29,9 @@ fn load_row(y: u32, i: u32) -> mat4x4f {
 fn store_row(image: u32, row: u32, column: u32, c4: u32, m: mat4x4f) {
   if (row >= u.to_h) { return; }
   let start = (image * u.to_h + row) * u.to_w;
-  if (column < u.to_w) { destination[(start + column) * u.to_c4 + c4] = m[0] + m[1] + m[2]; }
+  if (column < u.to_w) { destination[(start + column) * u.to_c4 + c4] = narrow(m[0] + m[1] + m[2]); }
   let next = column + u.dilation_w;
-  if (next < u.to_w) { destination[(start + next) * u.to_c4 + c4] = m[1] - m[2] - m[3]; }
+  if (next < u.to_w) { destination[(start + next) * u.to_c4 + c4] = narrow(m[1] - m[2] - m[3]); }
 }
 
 @compute @workgroup_size(64)

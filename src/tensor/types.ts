@@ -7,6 +7,7 @@ import { fromHalf, toHalf } from './half.js';
  * extent is a multiple of 4 can be f16 (`canBeHalf`).
  */
 export type DType = 'f32' | 'i32' | 'u32' | 'f16';
+export type FloatType = Extract<DType, 'f32' | 'f16'>;
 export type Shape = readonly number[];
 
 /** What is known of a tensor before it has a value. */
@@ -40,7 +41,11 @@ export const BYTES_PER_ELEMENT: Readonly<Record<DType, number>> = { f32: 4, i32:
 /** Whether values of this shape can be stored as f16: the last extent is a multiple of 4. */
 export const canBeHalf = (shape: Shape): boolean => shape.length > 0 && shape[shape.length - 1]! % 4 === 0;
 
-export const isFloat = (dtype: DType): boolean => dtype === 'f32' || dtype === 'f16';
+export const isFloat = (dtype: DType): dtype is FloatType => dtype === 'f32' || dtype === 'f16';
+
+/** How the result of a product is stored unless its dtype is asked for: as f16 if an operand is, and the shape allows it. */
+export const productType = (shape: Shape, inputs: readonly TensorType[]): FloatType =>
+  canBeHalf(shape) && inputs.some(({ dtype }) => dtype === 'f16') ? 'f16' : 'f32';
 
 /** Number of elements of a shape; 1 for a scalar (`[]`). */
 export function sizeOf(shape: Shape): number {

@@ -11,12 +11,15 @@ import sourceSumsNaive from '../../shaders/norm_sums_naive.wgsl';
 import sourceSumsPartial from '../../shaders/norm_sums_partial.wgsl';
 import { apply, apply1, type Tensor, type TensorLike } from '../graph.js';
 import { input, type Kernel, linearGrid, type Op, OpError, output, scratch } from '../op.js';
-import { ndarray, type Shape, sameShape, showShape, sizeOf } from '../types.js';
+import { type DType, ndarray, type Shape, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
 import { add, addScalar, div, mul, mulScalar, neg, rsqrt, sub } from './elementwise.js';
 import { broadcastTo } from './shape.js';
+import { reads1, reads4 } from './stored.js';
 
 type None = Record<string, never>;
 const NONE: None = {};
+
+const areFloats32 = (types: readonly TensorType[]) => types.every(({ dtype }) => dtype === 'f32');
 
 /** Rows that one invocation of a first pass takes. */
 const CHUNK = 64;
@@ -26,8 +29,18 @@ function rowsAndChannels(shape: Shape): { rows: number; channels: number } {
   return { rows: sizeOf(shape) / channels, channels };
 }
 
+/** Parameters for the first inputs, which may be halves and bear these names in the shaders. */
+function storedParameters(
+  inputs: readonly TensorType[],
+  names: readonly string[],
+  parametersOf: (dtype: DType, name: string, lower: string) => Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const all = names.map((name, i) => parametersOf(inputs[i]!.dtype, name, name.toLowerCase()));
+  return Object.assign({}, ...all);
+}
+
 /** Two passes over chunks of rows, four channels at a time; the second merges the chunks in order. */
-function chunked(partial: string, merge: string, results: number, operands: number): Kernel<None> {
+function chunked(partial: string, merge: string, results: number, operands: readonly string[]): Kernel<None> {
   return {
     name: 'chunked',
     when: ({ inputs }) => {
@@ -43,12 +56,14 @@ function chunked(partial: string, merge: string, results: number, operands: numb
       const chunks = Math.ceil(rows / CHUNK);
       const uniforms = { rows, channels4: channels / 4, chunks, chunk: CHUNK };
       const outputs = Array.from({ length: results }, (_, i) => output(i));
-      const operandRefs = Array.from({ length: operands }, (_, i) => input(i));
       return [
         {
           source: partial,
+          constants: storedParameters(inputs, operands, (dtype, name, lower) =>
+            reads4(dtype, `Stored${name}`, `widen_${lower}`),
+          ),
           uniforms,
-          buffers: [...operandRefs, scratch(0)],
+          buffers: [...inputs.map((_, i) => input(i)), scratch(0)],
           workgroups: linearGrid((chunks * channels) / 4, 64),
         },
         { source: merge, uniforms, buffers: [scratch(0), ...outputs], workgroups: linearGrid(channels / 4, 4) },
@@ -57,17 +72,19 @@ function chunked(partial: string, merge: string, results: number, operands: numb
   };
 }
 
-function oneThreadAChannel(source: string, operands: number): Kernel<None> {
+function oneThreadAChannel(source: string, operands: readonly string[]): Kernel<None> {
   return {
     name: 'naive',
     commands: ({ inputs }) => {
       const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
-      const operandRefs = Array.from({ length: operands }, (_, i) => input(i));
       return [
         {
           source,
+          constants: storedParameters(inputs, operands, (dtype, name, lower) =>
+            reads1(dtype, `Stored${name}`, `load_${lower}`, name === 'G' ? 'grad' : 'x'),
+          ),
           uniforms: { rows, channels },
-          buffers: [...operandRefs, output(0), output(1)],
+          buffers: [...inputs.map((_, i) => input(i)), output(0), output(1)],
           workgroups: linearGrid(channels, 64),
         },
       ];
@@ -114,17 +131,18 @@ export const momentsOp: Op<None> = {
     { inputs: [wave([150, 8], 2)], params: NONE },
     { name: 'mean far from zero', inputs: [wave([3, 7, 7, 4], 3, 100)], params: NONE, tolerance: 2e-5 },
   ],
-  kernels: [chunked(sourcePartial, sourceMerge, 2, 1), oneThreadAChannel(sourceNaive, 1)],
+  kernels: [chunked(sourcePartial, sourceMerge, 2, ['X']), oneThreadAChannel(sourceNaive, ['X'])],
+  halves: () => true,
   flops: ([x]) => 4 * sizeOf(x!.shape),
 };
 
-/** Mean and biased variance of every channel of x [..., C]. */
+/** Mean and biased variance of every channel of x [..., C], f32. */
 export function moments(x: TensorLike): { mean: Tensor; variance: Tensor } {
   const [mean, variance] = apply(momentsOp, [x], NONE);
   return { mean: mean!, variance: variance! };
 }
 
-/** (x - mean) * inverseDeviation * gamma + beta; x [..., C], the others [C]. Elementwise, so it fuses. */
+/** (x - mean) * inverseDeviation * gamma + beta, stored as x is; x [..., C], the others [C]. Elementwise, so it fuses. */
 export const normalizeOp: Op<None> = {
   name: 'normalize',
   infer([x, ...vectors]) {
@@ -135,8 +153,9 @@ export const normalizeOp: Op<None> = {
           'normalize',
           `x ${showShape(x!.shape)} needs vectors [${channels}], got ${showShape(vector.shape)}`,
         );
-    return [{ shape: x!.shape, dtype: 'f32' }];
+    return [{ shape: x!.shape, dtype: x!.dtype }];
   },
+  halves: () => true,
   grad({ inputs, grads }) {
     const [x, mean, inverseDeviation, gamma] = inputs;
     const [grad] = grads;
@@ -157,7 +176,7 @@ export const normalizeOp: Op<None> = {
       const c = i % channels;
       return (value - mean![c]!) * inverseDeviation![c]! * gamma![c]! + beta![c]!;
     });
-    return [{ shape: inputs[0]!.shape, dtype: 'f32', data }];
+    return [{ shape: inputs[0]!.shape, dtype: inputs[0]!.dtype, data }];
   },
   samples: () => [
     { inputs: [wave([2, 5, 4], 1), wave([4], 2), wave([4], 3, 3), wave([4], 4), wave([4], 5)], params: NONE },
@@ -196,7 +215,8 @@ export const normSumsOp: Op<None> = {
       const channels = shape[shape.length - 1]!;
       return { inputs: [wave(shape, 1, 1), wave(shape, 2), wave([channels], 3), wave([channels], 4, 3)], params: NONE };
     }),
-  kernels: [chunked(sourceSumsPartial, sourceSumsMerge, 2, 4), oneThreadAChannel(sourceSumsNaive, 4)],
+  kernels: [chunked(sourceSumsPartial, sourceSumsMerge, 2, ['G', 'X']), oneThreadAChannel(sourceSumsNaive, ['G', 'X'])],
+  halves: ([, , mean, inverseDeviation]) => areFloats32([mean!, inverseDeviation!]),
   flops: ([x]) => 5 * sizeOf(x!.shape),
 };
 

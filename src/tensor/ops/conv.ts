@@ -5,7 +5,7 @@
  */
 import { apply1, type Tensor, type TensorLike } from '../graph.js';
 import type { Op, Sample } from '../op.js';
-import { f32, ndarray, type Shape } from '../types.js';
+import { type FloatType, f32, ndarray, productType, type Shape, type TensorType } from '../types.js';
 import {
   type Conv,
   type ConvFilterGrad,
@@ -25,6 +25,12 @@ import { families } from './product_families.js';
 import { sampleValues } from './sample_values.js';
 
 export type { ConvOptions } from './conv_geometry.js';
+
+const typeOf = (shape: Shape, inputs: readonly TensorType[], { dtype }: Conv): TensorType => ({
+  shape,
+  dtype: dtype ?? productType(shape, inputs),
+});
+const floatType = ({ dtype }: TensorType): FloatType => (dtype === 'f16' ? 'f16' : 'f32');
 
 /** Images, filters and options of the samples of all three ops. */
 const cases: readonly (readonly [Shape, Shape, ConvOptions])[] = [
@@ -50,14 +56,15 @@ const checkGrad = (i: number) => i < cases.length - 3;
 
 export const conv2dOp: Op<Conv> = {
   name: 'conv2d',
-  infer: (inputs, conv) => [f32(outputShape(conv2dSizes(inputs, conv)))],
+  infer: (inputs, conv) => [typeOf(outputShape(conv2dSizes(inputs, conv)), inputs, conv)],
+  halves: () => true,
   grad: ({ inputs, grads, params }) => [
-    conv2dInputGrad(grads[0]!, inputs[1]!, inputs[0]!.shape, params),
-    conv2dFilterGrad(inputs[0]!, grads[0]!, inputs[1]!.shape, params),
+    conv2dInputGrad(grads[0]!, inputs[1]!, inputs[0]!.shape, { ...params, dtype: floatType(inputs[0]!) }),
+    conv2dFilterGrad(inputs[0]!, grads[0]!, inputs[1]!.shape, { ...params, dtype: 'f32' }),
   ],
   reference([x, filter], conv) {
     const sizes = conv2dSizes([x!, filter!], conv);
-    const y = ndarray(outputShape(sizes));
+    const y = ndarray(outputShape(sizes), undefined, this.infer([x!, filter!], conv)[0]!.dtype);
     forEachProduct(sizes, (out, weight, input) => {
       y.data[out]! += x!.data[input]! * filter!.data[weight]!;
     });
@@ -77,14 +84,15 @@ export const conv2dInputGradOp: Op<ConvInputGrad> = {
   name: 'conv2dInputGrad',
   infer(inputs, params) {
     inputGradSizes(inputs, params);
-    return [f32(params.inputShape)];
+    return [typeOf(params.inputShape, inputs, params)];
   },
+  halves: () => true,
   grad: ({ inputs, grads, params }) => [
-    conv2d(grads[0]!, inputs[1]!, params),
-    conv2dFilterGrad(grads[0]!, inputs[0]!, inputs[1]!.shape, params),
+    conv2d(grads[0]!, inputs[1]!, { ...params, dtype: floatType(inputs[0]!) }),
+    conv2dFilterGrad(grads[0]!, inputs[0]!, inputs[1]!.shape, { ...params, dtype: 'f32' }),
   ],
   reference([dy, filter], params) {
-    const dx = ndarray(params.inputShape);
+    const dx = ndarray(params.inputShape, undefined, this.infer([dy!, filter!], params)[0]!.dtype);
     forEachProduct(inputGradSizes([dy!, filter!], params), (out, weight, input) => {
       dx.data[input]! += dy!.data[out]! * filter!.data[weight]!;
     });
@@ -110,9 +118,10 @@ export const conv2dFilterGradOp: Op<ConvFilterGrad> = {
     filterGradSizes(inputs, params);
     return [f32(params.filterShape)];
   },
+  halves: () => true,
   grad: ({ inputs, grads, params }) => [
-    conv2dInputGrad(inputs[1]!, grads[0]!, inputs[0]!.shape, params),
-    conv2d(inputs[0]!, grads[0]!, params),
+    conv2dInputGrad(inputs[1]!, grads[0]!, inputs[0]!.shape, { ...params, dtype: floatType(inputs[0]!) }),
+    conv2d(inputs[0]!, grads[0]!, { ...params, dtype: floatType(inputs[1]!) }),
   ],
   reference([x, dy], params) {
     const dfilter = ndarray(params.filterShape);
@@ -156,7 +165,7 @@ export function conv2dInputGrad(
   return apply1(conv2dInputGradOp, [dy, filter], { ...convParams(options), inputShape });
 }
 
-/** From a convolution's input and the gradient `dy` of its output to the gradient of its filter. */
+/** From a convolution's input and the gradient `dy` of its output to the gradient of its filter, f32. */
 export function conv2dFilterGrad(x: TensorLike, dy: TensorLike, filterShape: Shape, options: ConvOptions = {}): Tensor {
   return apply1(conv2dFilterGradOp, [x, dy], { ...convParams(options), filterShape });
 }

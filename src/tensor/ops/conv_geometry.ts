@@ -1,6 +1,6 @@
 /** Shapes of 2-D convolutions, and the loops over (output pixel, tap, input pixel) of their references. */
 import { OpError } from '../op.js';
-import { type Shape, sameShape, showShape, type TensorType } from '../types.js';
+import { type FloatType, isFloat, type Shape, sameShape, showShape, type TensorType } from '../types.js';
 
 /** [height, width] */
 export type Pair = readonly [number, number];
@@ -11,6 +11,8 @@ export interface Conv {
   readonly stride: Pair;
   readonly dilation: Pair;
   readonly padding: Padding;
+  /** Of the result; by default f16 if an operand is, except for gradients of filters, which are f32. */
+  readonly dtype?: FloatType;
 }
 
 /** Parameters of the input gradient: those of the convolution and the shape of its input. */
@@ -30,14 +32,17 @@ export interface ConvOptions {
   readonly dilation?: number | Pair;
   /** Zeros around the image: [top, bottom, left, right], or one number for all four. Default 0. */
   readonly padding?: number | Padding;
+  /** Of the result. Default: f16 if the images or the filter are. */
+  readonly dtype?: FloatType;
 }
 
-export function convParams({ stride = 1, dilation = 1, padding = 0 }: ConvOptions): Conv {
+export function convParams({ stride = 1, dilation = 1, padding = 0, dtype }: ConvOptions): Conv {
   const pair = (value: number | Pair): Pair => (typeof value === 'number' ? [value, value] : value);
   return {
     stride: pair(stride),
     dilation: pair(dilation),
     padding: typeof padding === 'number' ? [padding, padding, padding, padding] : padding,
+    ...(dtype ? { dtype } : {}),
   };
 }
 
@@ -150,7 +155,7 @@ export function checkOutputGrad(op: string, dy: Shape, sizes: ConvSizes, image: 
 
 export function checkFloats(op: string, inputs: readonly TensorType[]): void {
   for (const { dtype, shape } of inputs)
-    if (dtype !== 'f32') throw new OpError(op, `expects f32, got ${dtype}${showShape(shape)}`);
+    if (!isFloat(dtype)) throw new OpError(op, `expects floats, got ${dtype}${showShape(shape)}`);
 }
 
 /** Multiply-adds of the convolution and of each of its gradients, taps in the padding counted. */

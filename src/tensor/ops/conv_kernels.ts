@@ -3,7 +3,7 @@ import filterGradNaive from '../../shaders/conv2d_filter_grad_naive.wgsl';
 import inputGradNaive from '../../shaders/conv2d_input_grad_naive.wgsl';
 import conv2dNaive from '../../shaders/conv2d_naive.wgsl';
 import { type Dispatch, input, type Kernel, type KernelContext, linearGrid, output, scratch } from '../op.js';
-import { BYTES_PER_ELEMENT, f32, sizeOf, type TensorType } from '../types.js';
+import { BYTES_PER_ELEMENT, sizeOf, type TensorType } from '../types.js';
 import {
   type Conv,
   type ConvFilterGrad,
@@ -16,23 +16,30 @@ import {
 import { backwardLattices, forwardLattices, type Lattice } from './conv_lattice.js';
 import { winograd } from './conv_winograd.js';
 import { type Product, productKernel } from './matmul_kernels.js';
-import { padded, roundUp } from './padded.js';
-import { type Family, splitSum, sumPartials } from './product_families.js';
+import { padded, roundUp, roundUpShape } from './padded.js';
+import { type Family, layoutFor, sumPartials, tuningOf } from './product_families.js';
+import { layoutOf, type ProductShape } from './product_layouts.js';
+import { storedIn1s, storedOf, wordsOf } from './stored.js';
 
 type SizesOf<P> = (inputs: readonly TensorType[], params: P) => ConvSizes;
 
-/** One invocation an element of the output. */
-function naive<P>(source: string, sizesOf: SizesOf<P>): Kernel<P> {
+/** One invocation an element of the output. `names` are the operands' in the shader. */
+function naive<P>(source: string, sizesOf: SizesOf<P>, names: readonly [string, string]): Kernel<P> {
   return {
     name: 'naive',
-    commands: ({ inputs, outputs, params }) => [
-      {
-        source,
-        uniforms: { ...sizesOf(inputs, params) },
-        buffers: [input(0), input(1), output(0)],
-        workgroups: linearGrid(sizeOf(outputs[0]!.shape), 64),
-      },
-    ],
+    commands({ inputs, outputs, params }) {
+      const stored = storedOf({ inputs, outputs });
+      const words = wordsOf(stored.c, sizeOf(outputs[0]!.shape));
+      return [
+        {
+          source,
+          constants: storedIn1s(stored, ...names),
+          uniforms: { words, ...sizesOf(inputs, params) },
+          buffers: [input(0), input(1), output(0)],
+          workgroups: linearGrid(words, 64),
+        },
+      ];
+    },
   };
 }
 
@@ -52,21 +59,43 @@ const channelsInVec4s = (s: ConvSizes) => s.in_c % 4 === 0 && s.out_c % 4 === 0;
 
 /** A convolution or its input gradient as implicit matrix products of the pixels of lattices and channels. */
 function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kernel<P> {
+  const planOf = (s: ConvSizes) => {
+    const small = { h: s.out_h, w: s.out_w, c: s.out_c };
+    const large = { h: s.in_h, w: s.in_w, c: s.in_c };
+    const [from, to] = backward ? [small, large] : [large, small];
+    const lattices = backward ? backwardLattices(s) : forwardLattices(s);
+    const shape: ProductShape = {
+      op: 'conv2d',
+      rows: Math.max(...lattices.map(({ pixels }) => pixels)),
+      columns: to.c,
+      length: Math.max(...lattices.map(({ taps }) => taps)) * from.c,
+      batches: 1,
+      splits: family.splitsConvolutions,
+    };
+    return { from, to, lattices, shape, size: s.batches * to.h * to.w * to.c };
+  };
   return {
     name: family.name,
     needs: family.needs,
-    when: ({ adapter, inputs, params }) => family.suits(adapter) && channelsInVec4s(sizesOf(inputs, params)),
-    commands({ inputs, params }) {
-      const s = sizesOf(inputs, params);
-      const small = { h: s.out_h, w: s.out_w, c: s.out_c };
-      const large = { h: s.in_h, w: s.in_w, c: s.in_c };
-      const [from, to] = backward ? [small, large] : [large, small];
-      const lattices = backward ? backwardLattices(s) : forwardLattices(s);
-      return lattices.map(({ pixels, uniforms }: Lattice): Dispatch => {
-        const tile = family.tile(pixels, to.c);
+    when: ({ adapter, inputs, params }) =>
+      family.suits({ adapter, inputs }) && channelsInVec4s(sizesOf(inputs, params)),
+    scratch({ adapter, inputs, params }) {
+      const { shape, size } = planOf(sizesOf(inputs, params));
+      const { chunks } = layoutFor(family, shape, adapter);
+      return chunks === 1 ? [] : [chunks * size * BYTES_PER_ELEMENT.f32];
+    },
+    commands({ adapter, inputs, outputs, params }) {
+      const stored = storedOf({ inputs, outputs });
+      const { from, to, lattices, shape, size } = planOf(sizesOf(inputs, params));
+      const { tile, chunks } = layoutFor(family, shape, adapter);
+      const result = chunks === 1 ? output(0) : scratch(0);
+      const written = chunks === 1 ? stored : { ...stored, c: 'f32' as const };
+      const dispatches = lattices.map(({ pixels, taps, uniforms }: Lattice): Dispatch => {
+        // Every lattice has as many parts, for all of them are summed at once; shorter ones of zeros, if need be.
+        const { chunk } = layoutOf(tile, taps * from.c, chunks, family.step);
         return {
-          source: family.sources.conv2d,
-          constants: { TRANSPOSE: backward, ...tile.constants },
+          source: family.source('conv2d', adapter),
+          constants: { TRANSPOSE: backward, ...family.parameters(written, adapter), ...tile.constants },
           uniforms: {
             ...uniforms,
             from_h: from.h,
@@ -75,51 +104,59 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
             to_h: to.h,
             to_w: to.w,
             to_c4: to.c / 4,
+            ...(family.splitsConvolutions ? { chunk } : {}),
           },
-          buffers: [input(0), input(1), output(0)],
-          workgroups: [Math.ceil(to.c / tile.columns), Math.ceil(pixels / tile.rows)],
+          buffers: [input(0), input(1), result],
+          workgroups: [Math.ceil(to.c / tile.columns), Math.ceil(pixels / tile.rows), chunks],
         };
       });
+      if (chunks === 1) return dispatches;
+      return [...dispatches, sumPartials(size, chunks, scratch(0), output(0), { dtype: stored.c })];
     },
+    tuning: ({ adapter, inputs, params }) => tuningOf(family, planOf(sizesOf(inputs, params)).shape, adapter),
   };
 }
 
 /** The filter gradient as an implicit matrix product whose sum runs over the output pixels. */
 function scatter(family: Family): Kernel<ConvFilterGrad> {
-  const planOf = (s: ConvSizes) => {
-    const taps = s.kernel_h * s.kernel_w * s.in_c;
-    const tile = family.tile(taps, s.out_c);
-    const columns = Math.ceil(s.out_c / tile.columns);
-    const rows = Math.ceil(taps / tile.rows);
-    return { tile, columns, rows, ...splitSum(pixelsOf(s), columns * rows, family.workgroups) };
-  };
+  const shapeOf = (s: ConvSizes): ProductShape => ({
+    op: 'filterGrad',
+    rows: s.kernel_h * s.kernel_w * s.in_c,
+    columns: s.out_c,
+    length: pixelsOf(s),
+    batches: 1,
+    splits: true,
+  });
   return {
     name: family.name,
     needs: family.needs,
-    when: ({ adapter, inputs, params }) => family.suits(adapter) && channelsInVec4s(filterGradSizes(inputs, params)),
-    scratch({ inputs, params }) {
-      const { chunks } = planOf(filterGradSizes(inputs, params));
-      return chunks === 1 ? [] : [chunks * sizeOf(params.filterShape) * BYTES_PER_ELEMENT];
+    when: ({ adapter, inputs, params }) =>
+      family.suits({ adapter, inputs }) && channelsInVec4s(filterGradSizes(inputs, params)),
+    scratch({ adapter, inputs, params }) {
+      const { chunks } = layoutFor(family, shapeOf(filterGradSizes(inputs, params)), adapter);
+      return chunks === 1 ? [] : [chunks * sizeOf(params.filterShape) * BYTES_PER_ELEMENT.f32];
     },
-    commands({ inputs, params }) {
+    commands({ adapter, inputs, outputs, params }) {
       const s = filterGradSizes(inputs, params);
-      const { tile, columns, rows, chunk, chunks } = planOf(s);
+      const shape = shapeOf(s);
+      const { tile, chunk, chunks } = layoutFor(family, shape, adapter);
       const { batches: _, in_c, out_c, ...extents } = s;
       const split = chunks > 1;
       const dispatch: Dispatch = {
-        source: family.sources.filterGrad,
-        constants: tile.constants,
+        source: family.source('filterGrad', adapter),
+        constants: { ...family.parameters(storedOf({ inputs, outputs }), adapter), ...tile.constants },
         uniforms: { ...extents, in_c4: in_c / 4, out_c4: out_c / 4, pixels: pixelsOf(s), chunk },
         buffers: [input(0), input(1), split ? scratch(0) : output(0)],
-        workgroups: [columns, rows, chunks],
+        workgroups: [Math.ceil(shape.columns / tile.columns), Math.ceil(shape.rows / tile.rows), chunks],
       };
       return split ? [dispatch, sumPartials(sizeOf(params.filterShape), chunks, scratch(0), output(0))] : [dispatch];
     },
+    tuning: ({ adapter, inputs, params }) => tuningOf(family, shapeOf(filterGradSizes(inputs, params)), adapter),
   };
 }
 
-const image = ({ shape }: TensorType) => f32(roundUp(shape, 1));
-const filter = ({ shape }: TensorType) => f32(roundUp(shape, 2));
+const image = (type: TensorType) => roundUp(type, 1);
+const filter = (type: TensorType) => roundUp(type, 2);
 
 /** The kernels of some families, for channels as they are and padded to multiples of 4, then the naive one. */
 function variants<P>(
@@ -145,7 +182,7 @@ export const conv2dKernelsOf = (among: readonly Family[]): Kernel<Conv>[] =>
       inputs: [image(context.inputs[0]!), filter(context.inputs[1]!)],
       outputs: [image(context.outputs[0]!)],
     }),
-    naive(conv2dNaive, conv2dSizes),
+    naive(conv2dNaive, conv2dSizes, ['x', 'filter_']),
   );
 
 export const inputGradKernelsOf = (among: readonly Family[]): Kernel<ConvInputGrad>[] =>
@@ -160,9 +197,9 @@ export const inputGradKernelsOf = (among: readonly Family[]): Kernel<ConvInputGr
       ...context,
       inputs: [image(context.inputs[0]!), filter(context.inputs[1]!)],
       outputs: [image(context.outputs[0]!)],
-      params: { ...context.params, inputShape: roundUp(context.params.inputShape, 1) },
+      params: { ...context.params, inputShape: roundUpShape(context.params.inputShape, 1) },
     }),
-    naive(inputGradNaive, inputGradSizes),
+    naive(inputGradNaive, inputGradSizes, ['dy', 'filter_']),
   );
 
 export const filterGradKernelsOf = (among: readonly Family[]): Kernel<ConvFilterGrad>[] =>
@@ -176,7 +213,7 @@ export const filterGradKernelsOf = (among: readonly Family[]): Kernel<ConvFilter
       ...context,
       inputs: context.inputs.map(image),
       outputs: [filter(context.outputs[0]!)],
-      params: { ...context.params, filterShape: roundUp(context.params.filterShape, 2) },
+      params: { ...context.params, filterShape: roundUpShape(context.params.filterShape, 2) },
     }),
-    naive(filterGradNaive, filterGradSizes),
+    naive(filterGradNaive, filterGradSizes, ['x', 'dy']),
   );

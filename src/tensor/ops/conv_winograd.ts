@@ -4,14 +4,12 @@
  *
  * A dilated convolution is one of ordinary ones of the images' phases: every dilation-th pixel of a row and column.
  */
-import filterSource from '../../shaders/winograd_filter.wgsl';
-import inputSource from '../../shaders/winograd_input.wgsl';
-import outputSource from '../../shaders/winograd_output.wgsl';
 import { type Command, input, type Kernel, linearGrid, output, scratch } from '../op.js';
 import { BYTES_PER_ELEMENT, type TensorType } from '../types.js';
 import type { ConvSizes } from './conv_geometry.js';
 import { multiplyAll } from './matmul_kernels.js';
 import type { Family } from './product_families.js';
+import { reads4, writes4 } from './stored.js';
 
 /** Windows along an axis: as many in each phase as the longest one needs. */
 const windowsAlong = (extent: number, dilation: number) => Math.ceil(Math.ceil(extent / dilation) / 2) * dilation;
@@ -31,7 +29,7 @@ function planOf(s: ConvSizes, backward: boolean) {
 /** Bytes of the transformed filter, the transformed source and the products. */
 function scratchOf(s: ConvSizes, backward: boolean): number[] {
   const { from, to, windows } = planOf(s, backward);
-  return [from.c * to.c, windows * from.c, windows * to.c].map((size) => 16 * size * BYTES_PER_ELEMENT);
+  return [from.c * to.c, windows * from.c, windows * to.c].map((size) => 16 * size * BYTES_PER_ELEMENT.f32);
 }
 
 /** Whether the transforms cost less than the products they save. */
@@ -58,10 +56,10 @@ export function winograd<P>(
       const is3x3 = s.kernel_h === 3 && s.kernel_w === 3 && s.stride_h === 1 && s.stride_w === 1;
       const inVec4s = s.in_c % 4 === 0 && s.out_c % 4 === 0;
       const fits = Math.max(...scratchOf(s, backward)) <= adapter.limits.maxStorageBufferBindingSize;
-      return is3x3 && inVec4s && fits && family.suits(adapter) && pays(transferCost, s, backward);
+      return is3x3 && inVec4s && fits && family.suits({ adapter, inputs }) && pays(transferCost, s, backward);
     },
     scratch: ({ inputs, params }) => scratchOf(sizesOf(inputs, params), backward),
-    commands({ inputs, params }): Command[] {
+    commands({ adapter, inputs, outputs, params }): Command[] {
       const s = sizesOf(inputs, params);
       const { from, to, windows_h, windows_w, windows, origin_row, origin_column } = planOf(s, backward);
       const { dilation_h, dilation_w } = s;
@@ -69,14 +67,15 @@ export function winograd<P>(
       const weights = (s.in_c * s.out_c) / 4;
       return [
         {
-          source: filterSource,
-          constants: { FLIP: backward },
+          source: async () => (await import('./winograd_shaders.js')).filter,
+          constants: { FLIP: backward, ...reads4(inputs[1]!.dtype, 'StoredB', 'widen_b') },
           uniforms: { size: weights },
           buffers: [input(1), filters],
           workgroups: linearGrid(weights, 64),
         },
         {
-          source: inputSource,
+          source: async () => (await import('./winograd_shaders.js')).input,
+          constants: reads4(inputs[0]!.dtype, 'StoredA', 'widen_a'),
           uniforms: {
             ...{ windows, windows_h, windows_w, dilation_h, dilation_w, origin_row, origin_column },
             from_h: from.h,
@@ -99,9 +98,11 @@ export function winograd<P>(
             transposeB: backward,
           },
           [inputs16, filters, products],
+          adapter,
         ),
         {
-          source: outputSource,
+          source: async () => (await import('./winograd_shaders.js')).output,
+          constants: writes4(outputs[0]!.dtype, 'StoredC', 'narrow'),
           uniforms: {
             ...{ windows, windows_h, windows_w, dilation_h, dilation_w },
             to_h: to.h,

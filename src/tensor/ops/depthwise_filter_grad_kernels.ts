@@ -50,7 +50,7 @@ function inParts(
       if (groups === 1) return [first(s, adapter, scratch(0)), sumPartials(size, parts, scratch(0), output(0))];
       return [
         first(s, adapter, scratch(0)),
-        sumPartials(size, parts, scratch(0), scratch(1), group),
+        sumPartials(size, parts, scratch(0), scratch(1), { group }),
         sumPartials(size, groups, scratch(1), output(0)),
       ];
     },

@@ -10,6 +10,7 @@ import { gatherOps } from './gather.js';
 import { imageOps } from './image.js';
 import { layoutOps } from './layout.js';
 import { matmulOps } from './matmul.js';
+import { nonFiniteOps } from './non_finite.js';
 import { normalizeOps } from './normalize.js';
 import { packOps } from './pack.js';
 import { poolOps } from './pool.js';
@@ -33,6 +34,7 @@ export const allOps: readonly Op[] = [
   ...gatherOps,
   ...imageOps,
   ...layoutOps,
+  ...nonFiniteOps,
   ...normalizeOps,
   ...poolOps,
   ...randomOps,

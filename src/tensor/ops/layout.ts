@@ -1,7 +1,7 @@
 /** Ops that only move elements: slice, pad, concat and transpose, of any dtype and up to five axes. */
 import { apply1, currentGraph, type Tensor, type TensorLike } from '../graph.js';
 import { type Op, OpError } from '../op.js';
-import { type NdArray, sameShape, showShape, sizeOf, stridesOf, type TensorType } from '../types.js';
+import { isFloat, type NdArray, sameShape, showShape, sizeOf, stridesOf, type TensorType } from '../types.js';
 import { sampleIntegers, sampleValues } from './sample_values.js';
 import { padOp, slice, sliceOp } from './slice.js';
 import { boxOf, checkRank, copyBox, copyKernels } from './strided_copy.js';
@@ -32,12 +32,13 @@ export const concatOp: Op<Concat> = {
     );
     return [{ shape, dtype: first.dtype }];
   },
+  halves: (xs) => xs.every(({ dtype }) => dtype === 'f16'),
   grad({ inputs, grads, params: { axis } }) {
     let start = 0;
     return inputs.map(({ shape, dtype }) => {
       const begin = shape.map((_, i) => (i === axis ? start : 0));
       start += shape[axis]!;
-      return dtype === 'f32' ? slice(grads[0]!, begin, shape) : null;
+      return isFloat(dtype) ? slice(grads[0]!, begin, shape) : null;
     });
   },
   reference(xs, params): NdArray[] {
@@ -53,7 +54,7 @@ export const concatOp: Op<Concat> = {
   },
   samples: () => [
     { inputs: [sampleValues([2, 3], 0), sampleValues([1, 3], 1), sampleValues([4, 3], 2)], params: { axis: 0 } },
-    { inputs: [sampleValues([2, 3, 3, 8], 0), sampleValues([2, 3, 3, 4], 1)], params: { axis: 3 } },
+    { inputs: [sampleValues([2, 3, 3, 16], 0), sampleValues([2, 3, 3, 8], 1)], params: { axis: 3 } },
     {
       inputs: [sampleValues([2, 3, 2], 0), sampleValues([2, 3, 5], 1), sampleValues([2, 3, 1], 2)],
       params: { axis: 2 },
@@ -79,7 +80,7 @@ export const concatOp: Op<Concat> = {
   flops: () => 0,
 };
 
-/** The inputs one after another along `axis` (negative: counted from the last). */
+/** The inputs one after another along `axis` (negative: counted from the last). Of f16 and f32 together, f32. */
 export function concat(xs: readonly TensorLike[], axis: number): Tensor {
   const [first] = xs;
   if (first && xs.length === 1) return currentGraph().use(first);

@@ -1,7 +1,7 @@
 /** Matrix products, batched, with either operand transposed. */
 import { apply1, type Tensor, type TensorLike } from '../graph.js';
 import type { Op, Sample } from '../op.js';
-import { f32, ndarray, type Shape } from '../types.js';
+import { type FloatType, ndarray, productType, type Shape } from '../types.js';
 import { type Matmul, matmulSizes } from './matmul_geometry.js';
 import { matmulKernelsOf } from './matmul_kernels.js';
 import { families } from './product_families.js';
@@ -15,15 +15,18 @@ export const matmulOp: Op<Matmul> = {
     const { m, n } = matmulSizes(inputs, params);
     const [a, b] = inputs;
     const batch = (a!.shape.length > 2 ? a! : b!).shape.slice(0, -2);
-    return [f32([...batch, m, n])];
+    const shape = [...batch, m, n];
+    return [{ shape, dtype: params.dtype ?? productType(shape, inputs) }];
   },
+  halves: () => true,
   grad({ inputs, grads, params }) {
     const [a, b] = inputs as [Tensor, Tensor];
     return [gradA(a, b, grads[0]!, params), gradB(a, b, grads[0]!, params)];
   },
   reference([a, b], params) {
     const { batches, m, n, k, sharedA, sharedB } = matmulSizes([a!, b!], params);
-    const c = ndarray(this.infer([a!, b!], params)[0]!.shape);
+    const [type] = this.infer([a!, b!], params);
+    const c = ndarray(type!.shape, undefined, type!.dtype);
     for (let batch = 0; batch < batches; batch++) {
       const matrixA = sharedA ? 0 : batch * m * k;
       const matrixB = sharedB ? 0 : batch * k * n;
@@ -76,11 +79,11 @@ const cases: readonly (readonly [Shape, Shape, number, number, number])[] = [
   [[], [], 8, 8, 1600],
 ];
 
-/** With A' and B' the operands as multiplied and G the gradient of A'B': A' has the gradient G B'^T. */
+/** With A' and B' the operands as multiplied and G the gradient of A'B': A' has the gradient G B'^T, in f32. */
 function gradA(a: Tensor, b: Tensor, g: Tensor, { transposeA, transposeB }: Matmul): Tensor {
   const product = transposeA
-    ? matmul(b, g, { transposeA: transposeB, transposeB: true })
-    : matmul(g, b, { transposeB: !transposeB });
+    ? matmul(b, g, { transposeA: transposeB, transposeB: true, dtype: 'f32' })
+    : matmul(g, b, { transposeB: !transposeB, dtype: 'f32' });
   return sumOverBatches(product, a.shape);
 }
 
@@ -92,8 +95,8 @@ function gradB(a: Tensor, b: Tensor, g: Tensor, { transposeA, transposeB }: Matm
     right = reshape(g, [-1, g.shape.at(-1)!]);
   }
   const product = transposeB
-    ? matmul(right, left, { transposeA: true, transposeB: transposeA })
-    : matmul(left, right, { transposeA: !transposeA });
+    ? matmul(right, left, { transposeA: true, transposeB: transposeA, dtype: 'f32' })
+    : matmul(left, right, { transposeA: !transposeA, dtype: 'f32' });
   return sumOverBatches(product, b.shape);
 }
 
@@ -112,6 +115,8 @@ export const matmulOps: Op[] = [matmulOp];
 export interface MatmulOptions {
   readonly transposeA?: boolean;
   readonly transposeB?: boolean;
+  /** Of the result. Default: f16 if an operand is. */
+  readonly dtype?: FloatType;
 }
 
 /**
@@ -119,6 +124,6 @@ export interface MatmulOptions {
  * The dimensions before the last two must be equal, or one operand a single matrix that all batches share.
  */
 export function matmul(a: TensorLike, b: TensorLike, options: MatmulOptions = {}): Tensor {
-  const { transposeA = false, transposeB = false } = options;
-  return apply1(matmulOp, [a, b], { transposeA, transposeB });
+  const { transposeA = false, transposeB = false, dtype } = options;
+  return apply1(matmulOp, [a, b], { transposeA, transposeB, ...(dtype ? { dtype } : {}) });
 }

@@ -1,10 +1,12 @@
 /** Shapes of matrix products. */
 import { OpError } from '../op.js';
-import { sameShape, showShape, sizeOf, type TensorType } from '../types.js';
+import { type FloatType, isFloat, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
 
 export interface Matmul {
   readonly transposeA: boolean;
   readonly transposeB: boolean;
+  /** Of the result; default: f16 if an operand is. */
+  readonly dtype?: FloatType;
 }
 
 /** The extents of one product; `batches` counts the matrices of the result. */
@@ -20,7 +22,7 @@ export interface MatmulSizes {
 
 export function matmulSizes([a, b]: readonly TensorType[], { transposeA, transposeB }: Matmul): MatmulSizes {
   for (const { dtype, shape } of [a!, b!]) {
-    if (dtype !== 'f32') throw new OpError('matmul', `expects f32, got ${dtype}${showShape(shape)}`);
+    if (!isFloat(dtype)) throw new OpError('matmul', `expects floats, got ${dtype}${showShape(shape)}`);
     if (shape.length < 2) throw new OpError('matmul', `expects matrices, got ${showShape(shape)}`);
   }
   const [rowsA, columnsA] = a!.shape.slice(-2) as [number, number];

@@ -1,6 +1,7 @@
 /** Kernel variants of matrix products, also used by the convolutions that are one. */
 import naiveSource from '../../shaders/matmul_naive.wgsl';
 import {
+  type AdapterFacts,
   type BufferRef,
   type Dispatch,
   input,
@@ -10,10 +11,12 @@ import {
   output,
   scratch,
 } from '../op.js';
-import { BYTES_PER_ELEMENT, f32 } from '../types.js';
+import { BYTES_PER_ELEMENT, type TensorType } from '../types.js';
 import { type Matmul, matmulSizes } from './matmul_geometry.js';
 import { padded, roundUp } from './padded.js';
-import { type Family, splitSum, sumPartials } from './product_families.js';
+import { type Family, layoutFor, sumPartials, tuningOf } from './product_families.js';
+import type { Layout, ProductShape } from './product_layouts.js';
+import { ALL_F32, type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
 
 /** A product of row-major matrices; those of further batches follow in memory, or all batches share one. */
 export interface Product {
@@ -37,15 +40,16 @@ export function productKernel<P>(
     name,
     needs: family.needs,
     when(context) {
-      const product = family.suits(context.adapter) ? productOf(context) : null;
+      const product = family.suits(context) ? productOf(context) : null;
       return product !== null && inVec4s(product);
     },
     scratch(context) {
       const product = productOf(context)!;
-      const { chunks } = plan(family, product);
-      return chunks === 1 ? [] : [chunks * product.batches * product.m * product.n * BYTES_PER_ELEMENT];
+      const { chunks } = layoutFor(family, shapeOf(product), context.adapter);
+      return chunks === 1 ? [] : [chunks * product.batches * product.m * product.n * BYTES_PER_ELEMENT.f32];
     },
-    commands: (context) => multiply(family, productOf(context)!),
+    commands: (context) => multiply(family, productOf(context)!, storedOf(context), context.adapter),
+    tuning: (context) => tuningOf(family, shapeOf(productOf(context)!), context.adapter),
   };
 }
 
@@ -56,36 +60,47 @@ function inVec4s({ m, n, k, transposeA, transposeB }: Product): boolean {
   return n % 4 === 0 && rowOfA % 4 === 0 && rowOfB % 4 === 0;
 }
 
-function plan(family: Family, { batches, m, n, k }: Product) {
-  const tile = family.tile(m, n);
-  const columns = Math.ceil(n / tile.columns);
-  const rows = Math.ceil(m / tile.rows);
-  return { tile, columns, rows, ...splitSum(k, rows * columns * batches, family.workgroups) };
+function shapeOf({ batches, m, n, k }: Product, splits = true): ProductShape {
+  return { op: 'matmul', rows: m, columns: n, length: k, batches, splits };
 }
 
-/** The whole product in one dispatch, from and to the buffers [a, b, c]. */
-export function multiplyAll(family: Family, product: Product, buffers: readonly BufferRef[]): Dispatch {
-  return multiplyParts(family, product, { ...plan(family, product), chunk: product.k, chunks: 1 }, buffers);
+/** The whole product in one dispatch, from and to the buffers [a, b, c], all f32. */
+export function multiplyAll(
+  family: Family,
+  product: Product,
+  buffers: readonly BufferRef[],
+  adapter: AdapterFacts,
+): Dispatch {
+  const layout = layoutFor(family, shapeOf(product, false), adapter);
+  return multiplyParts(family, product, layout, buffers, ALL_F32, adapter);
 }
 
-function multiply(family: Family, product: Product): Dispatch[] {
-  const parts = plan(family, product);
-  if (parts.chunks === 1) return [multiplyParts(family, product, parts, [input(0), input(1), output(0)])];
+function multiply(family: Family, product: Product, stored: Stored, adapter: AdapterFacts): Dispatch[] {
+  const layout = layoutFor(family, shapeOf(product), adapter);
+  if (layout.chunks === 1)
+    return [multiplyParts(family, product, layout, [input(0), input(1), output(0)], stored, adapter)];
   return [
-    multiplyParts(family, product, parts, [input(0), input(1), scratch(0)]),
-    sumPartials(product.batches * product.m * product.n, parts.chunks, scratch(0), output(0)),
+    multiplyParts(family, product, layout, [input(0), input(1), scratch(0)], { ...stored, c: 'f32' }, adapter),
+    sumPartials(product.batches * product.m * product.n, layout.chunks, scratch(0), output(0), { dtype: stored.c }),
   ];
 }
 
 function multiplyParts(
   family: Family,
   { batches, m, n, k, sharedA, sharedB, transposeA, transposeB }: Product,
-  { tile, columns, rows, chunk, chunks }: ReturnType<typeof plan>,
+  { tile, chunk, chunks }: Layout,
   buffers: readonly BufferRef[],
+  stored: Stored,
+  adapter: AdapterFacts,
 ): Dispatch {
   return {
-    source: family.sources.matmul,
-    constants: { TRANSPOSE_A: transposeA, TRANSPOSE_B: transposeB, ...tile.constants },
+    source: family.source('matmul', adapter),
+    constants: {
+      TRANSPOSE_A: transposeA,
+      TRANSPOSE_B: transposeB,
+      ...family.parameters(stored, adapter),
+      ...tile.constants,
+    },
     uniforms: {
       m,
       n4: n / 4,
@@ -97,7 +112,7 @@ function multiplyParts(
       b_batch: sharedB ? 0 : (k * n) / 4,
     },
     buffers,
-    workgroups: [columns, rows, batches * chunks],
+    workgroups: [Math.ceil(n / tile.columns), Math.ceil(m / tile.rows), batches * chunks],
   };
 }
 
@@ -111,18 +126,22 @@ function productOf({ inputs, params }: KernelContext<Matmul>): Product {
 }
 
 function padMatrices(context: KernelContext<Matmul>): KernelContext<Matmul> {
-  const inputs = context.inputs.map(({ shape }) => f32(roundUp(shape, 2)));
-  return { ...context, inputs, outputs: context.outputs.map(({ shape }) => f32(roundUp(shape, 2))) };
+  const up = (type: TensorType) => roundUp(type, 2);
+  return { ...context, inputs: context.inputs.map(up), outputs: context.outputs.map(up) };
 }
 
 const naive: Kernel<Matmul> = {
   name: 'naive',
   commands(context) {
     const { batches, m, n, k, sharedA, sharedB, transposeA, transposeB }: Product = productOf(context);
+    const stored = storedOf(context);
+    const words = wordsOf(stored.c, batches * m * n);
     return [
       {
         source: naiveSource,
+        constants: storedIn1s(stored, 'a', 'b'),
         uniforms: {
+          words,
           batches,
           m,
           n,
@@ -135,7 +154,7 @@ const naive: Kernel<Matmul> = {
           b_n: transposeB ? k : 1,
         },
         buffers: [input(0), input(1), output(0)],
-        workgroups: linearGrid(batches * m * n, 64),
+        workgroups: linearGrid(words, 64),
       },
     ];
   },

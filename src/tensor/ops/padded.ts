@@ -11,11 +11,18 @@ import {
   output,
   scratch,
 } from '../op.js';
-import { BYTES_PER_ELEMENT, type Shape, sameShape, sizeOf, type TensorType } from '../types.js';
+import { BYTES_PER_ELEMENT, f32, type Shape, sameShape, sizeOf, type TensorType } from '../types.js';
+import { reads1, wordsOf, writes1 } from './stored.js';
 
 /** The shape with its last `axes` axes (1 or 2) rounded up to multiples of 4. */
-export function roundUp(shape: Shape, axes: 1 | 2): Shape {
+export function roundUpShape(shape: Shape, axes: 1 | 2): Shape {
   return shape.map((extent, axis) => (axis < shape.length - axes ? extent : Math.ceil(extent / 4) * 4));
+}
+
+/** A type whose shape is rounded up like this: itself, if it need not be, else f32. */
+export function roundUp(type: TensorType, axes: 1 | 2): TensorType {
+  const shape = roundUpShape(type.shape, axes);
+  return sameShape(shape, type.shape) ? type : f32(shape);
 }
 
 /**
@@ -32,9 +39,10 @@ export function padded<P>(kernel: Kernel<P>, pad: (context: KernelContext<P>) =>
     },
     scratch(context) {
       const inner = pad(context);
-      const copies = changed(context, inner).map(({ to }) => sizeOf(to.shape) * BYTES_PER_ELEMENT);
+      const copies = changed(context, inner).map(({ to }) => sizeOf(to.shape) * BYTES_PER_ELEMENT.f32);
       return [...copies, ...(kernel.scratch?.(inner) ?? [])];
     },
+    tuning: (context) => kernel.tuning?.(pad(context)) ?? [],
     commands(context) {
       const inner = pad(context);
       const copies = changed(context, inner);
@@ -73,11 +81,15 @@ function changed<P>(context: KernelContext<P>, inner: KernelContext<P>) {
 function resize(from: TensorType, to: TensorType, original: BufferRef, resized: BufferRef): Dispatch {
   const [from_rows, from_columns] = from.shape.slice(-2) as [number, number];
   const [to_rows, to_columns] = to.shape.slice(-2) as [number, number];
-  const size = sizeOf(to.shape);
+  const words = wordsOf(to.dtype, sizeOf(to.shape));
   return {
     source: padSource,
-    uniforms: { size, from_rows, from_columns, to_rows, to_columns },
+    constants: {
+      ...reads1(from.dtype, 'StoredA', 'load_a', 'original'),
+      ...writes1(to.dtype, 'StoredC', 'stored'),
+    },
+    uniforms: { words, from_rows, from_columns, to_rows, to_columns },
     buffers: [original, resized],
-    workgroups: linearGrid(size, 64),
+    workgroups: linearGrid(words, 64),
   };
 }

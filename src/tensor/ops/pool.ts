@@ -47,10 +47,11 @@ export const maxPoolOp: Op<Pool> = {
   infer([x], pool) {
     const shape = outputShape('maxPool', x!, pool);
     return [
-      { shape, dtype: 'f32' },
+      { shape, dtype: x!.dtype },
       { shape, dtype: 'i32' },
     ];
   },
+  halves: () => true,
   grad: ({ inputs, outputs, grads, params }) => [
     grads[0] ? apply1(maxPoolGradOp, [grads[0], outputs[1]!], { ...params, imageShape: inputs[0]!.shape }) : null,
   ],
@@ -64,7 +65,7 @@ export const maxPoolOp: Op<Pool> = {
       best[to] = x!.data[from]!;
       winner[to] = Math.floor(from / C) % (H * W);
     });
-    return [ndarray(shape, best), ndarray(shape, winner, 'i32')];
+    return [ndarray(shape, best, x!.dtype), ndarray(shape, winner, 'i32')];
   },
   samples: () => [
     ...poolCases.map(([shape, pool], i) => ({ inputs: [distinctValues(shape, i)], params: pool })),
@@ -91,9 +92,10 @@ export const maxPoolGradOp: Op<PoolGrad> = {
       );
     return [type];
   },
+  halves: () => true,
   reference([dy, winner], pool): NdArray[] {
     const [, H, W, C] = pool.imageShape as [number, number, number, number];
-    const dx = ndarray(pool.imageShape);
+    const dx = ndarray(pool.imageShape, undefined, dy!.dtype);
     const perImage = sizeOf(dy!.shape) / dy!.shape[0]!;
     for (const [i, value] of dy!.data.entries())
       dx.data[(Math.floor(i / perImage) * H * W + winner!.data[i]!) * C + (i % C)]! += value;
@@ -106,12 +108,13 @@ export const maxPoolGradOp: Op<PoolGrad> = {
 
 export const avgPoolOp: Op<Pool> = {
   name: 'avgPool',
-  infer: ([x], pool) => [{ shape: outputShape('avgPool', x!, pool), dtype: 'f32' }],
+  infer: ([x], pool) => [{ shape: outputShape('avgPool', x!, pool), dtype: x!.dtype }],
+  halves: () => true,
   grad: ({ inputs, grads, params }) => [
     apply1(avgPoolGradOp, [grads[0]!], { ...params, imageShape: inputs[0]!.shape }),
   ],
   reference([x], pool) {
-    const y = ndarray(outputShape('avgPool', x!, pool));
+    const y = ndarray(outputShape('avgPool', x!, pool), undefined, x!.dtype);
     forEachTap(x!.shape, y.shape, pool, (to, from, area) => {
       y.data[to]! += x!.data[from]! / area;
     });
@@ -131,9 +134,10 @@ export const avgPoolOp: Op<Pool> = {
 export const avgPoolGradOp: Op<PoolGrad> = {
   name: 'avgPoolGrad',
   infer: ([dy], pool) => [checkGradient('avgPoolGrad', dy!, pool)],
+  halves: () => true,
   grad: ({ grads, params }) => [apply1(avgPoolOp, [grads[0]!], params)],
   reference([dy], pool) {
-    const dx = ndarray(pool.imageShape);
+    const dx = ndarray(pool.imageShape, undefined, dy!.dtype);
     forEachTap(pool.imageShape, dy!.shape, pool, (to, from, area) => {
       dx.data[from]! += dy!.data[to]! / area;
     });

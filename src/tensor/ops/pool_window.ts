@@ -1,6 +1,7 @@
 /** Where the windows of a pooling op lie: shapes, taps and the launch common to its four kernels. */
 import { input, type Kernel, linearGrid, OpError, output } from '../op.js';
-import { type Shape, showShape, type TensorType } from '../types.js';
+import { isFloat, type Shape, showShape, type TensorType } from '../types.js';
+import { lanesOf, suitLanes } from './stored.js';
 
 export interface Pool {
   readonly size: readonly [number, number];
@@ -17,7 +18,7 @@ export interface PoolGrad extends Pool {
 
 export function outputShape(op: string, x: TensorType, { size, stride, padding }: Pool): Shape {
   if (x.shape.length !== 4) throw new OpError(op, `expects an image [N,H,W,C], got ${showShape(x.shape)}`);
-  if (x.dtype !== 'f32') throw new OpError(op, `expects f32, got ${x.dtype}${showShape(x.shape)}`);
+  if (!isFloat(x.dtype)) throw new OpError(op, `expects floats, got ${x.dtype}${showShape(x.shape)}`);
   if (![...size, ...stride].every((n) => Number.isInteger(n) && n > 0))
     throw new OpError(op, `size [${size}] and stride [${stride}] must be positive integers`);
   if (!padding.every((n, side) => Number.isInteger(n) && n >= 0 && n < size[side >> 1]!))
@@ -32,9 +33,9 @@ export function outputShape(op: string, x: TensorType, { size, stride, padding }
 
 export function checkGradient(op: string, dy: TensorType, params: PoolGrad): TensorType {
   const expected = outputShape(op, { shape: params.imageShape, dtype: 'f32' }, params);
-  if (dy.dtype !== 'f32' || showShape(dy.shape) !== showShape(expected))
-    throw new OpError(op, `expects the gradient f32${showShape(expected)}, got ${dy.dtype}${showShape(dy.shape)}`);
-  return { shape: params.imageShape, dtype: 'f32' };
+  if (!isFloat(dy.dtype) || showShape(dy.shape) !== showShape(expected))
+    throw new OpError(op, `expects the gradient, floats ${showShape(expected)}, got ${dy.dtype}${showShape(dy.shape)}`);
+  return { shape: params.imageShape, dtype: dy.dtype };
 }
 
 /** First and last + 1 row (column) of window `o` that lie in the image. */
@@ -78,7 +79,7 @@ export function poolKernels<P extends Pool>(
 ): Kernel<P>[] {
   const variant = (name: string, lanes: 1 | 4): Kernel<P> => ({
     name,
-    when: ({ inputs }) => inputs[0]!.shape[3]! % lanes === 0,
+    when: ({ inputs }) => inputs[0]!.shape[3]! % lanes === 0 && suitLanes(inputs, lanes),
     commands(context) {
       const { size, stride, padding, countIncludePad } = context.params;
       const { image, pooled } = shapes(context);
@@ -87,9 +88,9 @@ export function poolKernels<P extends Pool>(
       const runs = Math.ceil(channels / run);
       const written = kind.gradient ? image : pooled;
       const count = written[0]! * written[1]! * written[2]! * runs;
-      const V = lanes === 4 ? 'vec4f' : 'f32';
       const I = lanes === 4 ? 'vec4i' : 'i32';
-      const constants: Record<string, string | boolean> = kind.max ? { V, I } : { V, COUNT_PAD: countIncludePad };
+      const own: Record<string, string | boolean> = kind.max ? { I } : { COUNT_PAD: countIncludePad };
+      const constants = { ...lanesOf(context.inputs[0]!.dtype, lanes), ...own };
       return [
         {
           source,

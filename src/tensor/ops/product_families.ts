@@ -1,25 +1,48 @@
 /**
- * The two families of tuned kernels for matrix products and convolutions. Both take the same uniforms and buffers, and
+ * The families of tuned kernels for matrix products and convolutions. All take the same uniforms and buffers, and
  * cover the result with tiles, one a workgroup; they differ in how a tile is computed.
  */
-import filterGradQuads from '../../shaders/conv2d_filter_grad_quads.wgsl';
 import filterGradTiled from '../../shaders/conv2d_filter_grad_tiled.wgsl';
-import conv2dQuads from '../../shaders/conv2d_quads.wgsl';
 import conv2dTiled from '../../shaders/conv2d_tiled.wgsl';
-import matmulQuads from '../../shaders/matmul_quads.wgsl';
 import matmulTiled from '../../shaders/matmul_tiled.wgsl';
 import sumPartialsSource from '../../shaders/sum_partials.wgsl';
-import { type AdapterFacts, type BufferRef, type Dispatch, linearGrid } from '../op.js';
+import {
+  type AdapterFacts,
+  type BufferRef,
+  type Dispatch,
+  type KernelContext,
+  linearGrid,
+  type ShaderSource,
+} from '../op.js';
+import { type Tuning, tuned } from '../tuning.js';
+import type { DType } from '../types.js';
+import { matrix } from './matrix_family.js';
+import {
+  type Layout,
+  layoutOf,
+  type ProductOp,
+  type ProductShape,
+  partsFor,
+  rankLayouts,
+  type Tile,
+  type TileCost,
+} from './product_layouts.js';
+import { type Stored, storedIn4s, wordsOf, writes1 } from './stored.js';
 
 export interface Family {
   readonly name: string;
   readonly needs: readonly string[];
-  suits(adapter: AdapterFacts): boolean;
-  readonly sources: { readonly matmul: string; readonly conv2d: string; readonly filterGrad: string };
-  /** Choice of tile for a result of this size. */
-  tile(rows: number, columns: number): Tile;
-  /** Workgroups that keep the adapter busy; longer sums are split to get there. */
-  readonly workgroups: number;
+  suits(context: Pick<KernelContext<unknown>, 'adapter' | 'inputs'>): boolean;
+  /** The shader that computes `op`. */
+  source(op: ProductOp, adapter: AdapterFacts): ShaderSource;
+  /** Its parameters for operands and a result that lie in memory like this. */
+  parameters(stored: Stored, adapter: AdapterFacts): Readonly<Record<string, string>>;
+  /** Ways to compute a product, the one to take first; the others are for tuning. */
+  layouts(shape: ProductShape, adapter: AdapterFacts): readonly Layout[];
+  /** Steps of a sum that its kernels take at a time; parts of a split sum are multiples of it. */
+  readonly step: number;
+  /** Whether its convolutions and input gradients can split their sums (uniform `chunk`). */
+  readonly splitsConvolutions: boolean;
   /**
    * What reading or writing a value costs, in multiply-adds of a matrix product: whether Winograd's transforms pay.
    * Absent where it has not been measured.
@@ -27,74 +50,99 @@ export interface Family {
   readonly transferCost?: number;
 }
 
-export interface Tile {
-  readonly rows: number;
-  readonly columns: number;
-  readonly constants: Readonly<Record<string, number | boolean>>;
+/** The layout of a product: the one found by tuning, if there is one, else the one that the family takes first. */
+export function layoutFor(family: Family, shape: ProductShape, adapter: AdapterFacts): Layout {
+  return tuned(adapter, tuningKey(family, shape), family.layouts(shape, adapter));
 }
+
+/** `tiled conv2d 1764x256x2304`: family, op, rows, columns and length, and batches where there are several. */
+export function tuningKey(family: Family, { op, rows, columns, length, batches, splits }: ProductShape): string {
+  const whole = splits ? '' : ' unsplit';
+  return `${family.name} ${op} ${rows}x${columns}x${length}${batches > 1 ? ` of ${batches}` : ''}${whole}`;
+}
+
+/** What tuning may decide of a product. */
+export function tuningOf(family: Family, shape: ProductShape, adapter: AdapterFacts): Tuning[] {
+  return [{ key: tuningKey(family, shape), candidates: family.layouts(shape, adapter).map(({ name }) => name) }];
+}
+
+const STEP = 16;
+
+/** Workgroups that keep a software adapter busy. */
+const CPU_WORKGROUPS = 32;
 
 /** For software adapters: no workgroup memory, no barriers, lanes of a quad share what they load. */
 export const quads: Family = {
   name: 'quads',
   needs: ['subgroups'],
-  suits: (adapter) => adapter.cpu,
-  sources: { matmul: matmulQuads, conv2d: conv2dQuads, filterGrad: filterGradQuads },
-  tile: (_, columns) => ({ rows: 64, columns: columns > 16 ? 32 : 16, constants: { WIDE: columns > 16 } }),
-  workgroups: 32,
+  suits: ({ adapter }) => adapter.cpu,
+  source: (op) => async () => (await import('./quads_shaders.js'))[op],
+  parameters: storedIn4s,
+  layouts({ rows, columns, length, batches, splits }) {
+    const tile = (wide: boolean): Tile => ({ rows: 64, columns: wide ? 32 : 16, constants: { WIDE: wide } });
+    return [columns > 16, columns <= 16].flatMap((wide) => {
+      const { rows: down, columns: across } = tile(wide);
+      const workgroups = Math.ceil(rows / down) * Math.ceil(columns / across) * batches;
+      const parts = splits ? partsFor(length, workgroups, CPU_WORKGROUPS) : 1;
+      const layouts = [parts, Math.ceil(parts / 2), 1].map((count) => layoutOf(tile(wide), length, count, STEP));
+      return layouts.filter(({ name }, i) => layouts.findIndex((other) => other.name === name) === i);
+    });
+  },
+  step: STEP,
+  splitsConvolutions: false,
   transferCost: 13,
 };
+
+/** 8 x 8 elements an invocation; `down` x `across` of them. Others than these the kernels cannot fetch. */
+const tiledTile = (down: number, across: number): TileCost => ({
+  rows: 8 * down,
+  columns: 8 * across,
+  constants: { DOWN: down, ACROSS: across },
+  invocations: down * across,
+  // Of what an invocation does, about 6 % are spent on each block of 4 x 4 that it fetches.
+  multiplyAdds: 128 / (1 + (0.06 * 8 * (down + across)) / (down * across)),
+  bytes: 4,
+});
+const TILED_TILES = [
+  [16, 16],
+  [16, 8],
+  [8, 16],
+  [8, 8],
+  [16, 4],
+  [8, 4],
+].map(([down, across]) => tiledTile(down!, across!));
 
 /** For GPUs: tiles in workgroup memory, 8 x 8 elements an invocation. */
 export const tiled: Family = {
   name: 'tiled',
   needs: [],
-  suits: (adapter) => !adapter.cpu,
-  sources: { matmul: matmulTiled, conv2d: conv2dTiled, filterGrad: filterGradTiled },
-  tile(rows, columns) {
-    const tile = (down: number, across: number) => ({
-      rows: 8 * down,
-      columns: 8 * across,
-      constants: { DOWN: down, ACROSS: across },
-    });
-    if (columns <= 32) return tile(16, 4);
-    // Large tiles read least, but it takes many of them to occupy a GPU.
-    return Math.ceil(rows / 128) * Math.ceil(columns / 128) >= 96 ? tile(16, 16) : tile(8, 8);
-  },
-  workgroups: 256,
+  suits: ({ adapter }) => !adapter.cpu,
+  source: (op) => ({ matmul: matmulTiled, conv2d: conv2dTiled, filterGrad: filterGradTiled })[op],
+  parameters: storedIn4s,
+  layouts: (shape, adapter) => rankLayouts(shape, TILED_TILES, STEP, adapter),
+  step: STEP,
+  splitsConvolutions: true,
 };
 
-export const families: readonly Family[] = [quads, tiled];
-
-/** Steps of a sum that a kernel takes at a time; parts of a split sum are multiples of it. */
-const STEP = 16;
-/** A shorter part is not worth writing and reading its partial result. */
-const SHORTEST_PART = 256;
-
-/**
- * Into how many parts a sum of `length` terms is split so that there are about `wanted` workgroups. Depends on
- * nothing but these numbers, so that results can be reproduced.
- */
-export function splitSum(length: number, workgroups: number, wanted: number) {
-  const parts = Math.max(1, Math.min(Math.ceil(wanted / workgroups), Math.floor(length / SHORTEST_PART)));
-  const chunk = Math.ceil(length / parts / STEP) * STEP;
-  return { chunk, chunks: Math.ceil(length / chunk) };
-}
+export const families: readonly Family[] = [quads, matrix, tiled];
 
 /**
  * Adds `parts` results of `size` elements that a split sum left in `partials`: all of them, or every `group` neighbouring
- * ones, where there are so many that the sums should be summed by another dispatch.
+ * ones, where there are so many that the sums should be summed by another dispatch. `dtype` is that of the total.
  */
 export function sumPartials(
   size: number,
   parts: number,
   partials: BufferRef,
   total: BufferRef,
-  group: number = parts,
+  { group = parts, dtype = 'f32' }: { readonly group?: number; readonly dtype?: DType } = {},
 ): Dispatch {
+  const words = wordsOf(dtype, Math.ceil(parts / group) * size);
   return {
     source: sumPartialsSource,
-    uniforms: { size, parts, group },
+    constants: writes1(dtype, 'StoredC', 'stored'),
+    uniforms: { size, parts, group, words },
     buffers: [partials, total],
-    workgroups: linearGrid(Math.ceil(parts / group) * size, 64),
+    workgroups: linearGrid(words, 64),
   };
 }

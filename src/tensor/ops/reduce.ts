@@ -3,9 +3,10 @@ import sourceNaive from '../../shaders/reduce_naive.wgsl';
 import sourceSplit from '../../shaders/reduce_split.wgsl';
 import { apply1, currentGraph, type Tensor, type TensorLike } from '../graph.js';
 import { type Dispatch, input, type Kernel, linearGrid, type Op, OpError, output, scratch } from '../op.js';
-import { ndarray, type Shape, sameShape, showShape, sizeOf } from '../types.js';
+import { type DType, isFloat, ndarray, type Shape, sameShape, showShape, sizeOf } from '../types.js';
 import { div, equal, mul, mulScalar } from './elementwise.js';
 import { broadcastTo, reshape } from './shape.js';
+import { reads1, reads4 } from './stored.js';
 
 type Kind = 'sum' | 'max';
 
@@ -29,7 +30,7 @@ const naive: Kernel<Reduce> = {
   name: 'naive',
   commands({ inputs, params }) {
     const { outer, length, inner } = extentsOf(inputs[0]!.shape, params);
-    return [naivePass(params.kind, outer, length, inner, input(0), output(0))];
+    return [naivePass(params.kind, outer, length, inner, input(0), output(0), inputs[0]!.dtype)];
   },
 };
 
@@ -40,10 +41,11 @@ function naivePass(
   inner: number,
   from: Dispatch['buffers'][0],
   to: Dispatch['buffers'][0],
+  stored: DType = 'f32',
 ): Dispatch {
   return {
     source: sourceNaive,
-    constants: { MAX: kind === 'max' },
+    constants: { MAX: kind === 'max', ...reads1(stored, 'StoredX', 'load_x', 'x') },
     uniforms: { outer, length, inner },
     buffers: [from, to],
     workgroups: linearGrid(outer * inner, 64),
@@ -73,7 +75,7 @@ const split: Kernel<Reduce> = {
     return [
       {
         source: sourceSplit,
-        constants: { MAX: params.kind === 'max' },
+        constants: { MAX: params.kind === 'max', ...reads4(inputs[0]!.dtype, 'StoredX', 'widen_x') },
         uniforms: { outer, length, inner4: inner / 4, chunks, chunk: CHUNK },
         buffers: [input(0), scratch(0)],
         workgroups: linearGrid((outer * chunks * inner) / 4, 64),
@@ -94,9 +96,10 @@ export const reduceOp: Op<Reduce> = {
   infer([x], { begin, end }) {
     if (!(0 <= begin && begin < end && end <= x!.shape.length))
       throw new OpError('reduce', `axes ${begin} to ${end} of ${showShape(x!.shape)}`);
-    if (x!.dtype !== 'f32') throw new OpError('reduce', `expects f32, got ${x!.dtype}`);
+    if (!isFloat(x!.dtype)) throw new OpError('reduce', `expects floats, got ${x!.dtype}`);
     return [{ shape: [...x!.shape.slice(0, begin), ...x!.shape.slice(end)], dtype: 'f32' }];
   },
+  halves: () => true,
   grad({ inputs, outputs, grads, params }) {
     const [x] = inputs;
     const kept = x!.shape.map((extent, axis) => (axis >= params.begin && axis < params.end ? 1 : extent));
@@ -176,7 +179,7 @@ function reduceAxes(kind: Kind, x: TensorLike, axes: readonly number[] | undefin
     : result;
 }
 
-/** Sum over `axes` (all by default). The order of summation is fixed. */
+/** Sum over `axes` (all by default), f32. The order of summation is fixed. */
 export function sum(x: TensorLike, axes?: readonly number[], keepDims = false): Tensor {
   return reduceAxes('sum', x, axes, keepDims);
 }

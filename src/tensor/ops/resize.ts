@@ -5,8 +5,9 @@ import sourceNearest from '../../shaders/resize_nearest.wgsl';
 import sourceNearestGrad from '../../shaders/resize_nearest_grad.wgsl';
 import { apply1, type Tensor, type TensorLike } from '../graph.js';
 import { input, type Kernel, linearGrid, type Op, OpError, output, type Sample } from '../op.js';
-import { type NdArray, type Shape, showShape, sizeOf, type TensorType } from '../types.js';
+import { type DType, isFloat, type NdArray, type Shape, showShape, sizeOf, type TensorType } from '../types.js';
 import { sampleIntegers, sampleValues } from './sample_values.js';
+import { lanesOf, suitLanes } from './stored.js';
 
 /**
  * Which point of the source the output pixel `o` of `out` looks at, in a source of `in` pixels:
@@ -71,11 +72,18 @@ function outputShape(op: string, image: Shape, { size }: Resize): Shape {
 
 const isNearest = ({ method }: Resize) => method === 'nearest';
 
+/** Nearest pixels are copied bit by bit, and only their gradients are floats. */
+function constantsOf(dtype: DType, params: Resize, gradient: boolean, lanes: 1 | 4) {
+  if (!isNearest(params)) return lanesOf(dtype, lanes);
+  const element = gradient ? 'f' : 'u';
+  return { V: lanes === 4 ? `vec4${element}` : `${element}32` };
+}
+
 /** As in pooling: several channels an invocation share the index arithmetic on a software adapter. */
 function variant<P extends Resize>(gradient: boolean, name: string, lanes: 1 | 4): Kernel<P> {
   return {
     name,
-    when: ({ inputs }) => inputs[0]!.shape[3]! % lanes === 0,
+    when: ({ inputs }) => inputs[0]!.shape[3]! % lanes === 0 && suitLanes(inputs, lanes),
     commands({ inputs, outputs, params, adapter }) {
       const [image, resized] = gradient ? [outputs[0]!.shape, inputs[0]!.shape] : [inputs[0]!.shape, outputs[0]!.shape];
       const channels = image[3]! / lanes;
@@ -85,12 +93,11 @@ function variant<P extends Resize>(gradient: boolean, name: string, lanes: 1 | 4
       const count = written[0]! * written[1]! * written[2]! * runs;
       const vertical = coordinate(params, image[1]!, resized[1]!);
       const horizontal = coordinate(params, image[2]!, resized[2]!);
-      const element = isNearest(params) && !gradient ? 'u' : 'f';
       const sources = isNearest(params) ? [sourceNearest, sourceNearestGrad] : [sourceBilinear, sourceBilinearGrad];
       return [
         {
           source: sources[gradient ? 1 : 0]!,
-          constants: { V: lanes === 4 ? `vec4${element}` : `${element}32` },
+          constants: constantsOf(inputs[0]!.dtype, params, gradient, lanes),
           uniforms: {
             count,
             height: image[1]!,
@@ -155,13 +162,14 @@ function samples<P>(make: (shape: Shape, params: Resize, seed: number) => Sample
 export const resizeOp: Op<Resize> = {
   name: 'resize',
   infer([x], params) {
-    if (x!.dtype !== 'f32' && !isNearest(params))
+    if (!isFloat(x!.dtype) && !isNearest(params))
       throw new OpError(
         'resize',
-        `bilinear needs f32, got ${x!.dtype}${showShape(x!.shape)}; resizeNearest takes integers`,
+        `bilinear needs floats, got ${x!.dtype}${showShape(x!.shape)}; resizeNearest takes integers`,
       );
     return [{ shape: outputShape('resize', x!.shape, params), dtype: x!.dtype }];
   },
+  halves: (_, params) => !isNearest(params),
   grad: ({ inputs, grads, params }) => [apply1(resizeGradOp, [grads[0]!], { ...params, imageShape: inputs[0]!.shape })],
   reference([x], params): NdArray[] {
     const shape = outputShape('resize', x!.shape, params);
@@ -188,20 +196,21 @@ export const resizeGradOp: Op<ResizeGrad> = {
   name: 'resizeGrad',
   infer([dy], params): TensorType[] {
     const expected = outputShape('resizeGrad', params.imageShape, params);
-    if (dy!.dtype !== 'f32' || showShape(dy!.shape) !== showShape(expected))
+    if (!isFloat(dy!.dtype) || showShape(dy!.shape) !== showShape(expected))
       throw new OpError(
         'resizeGrad',
-        `expects the gradient f32${showShape(expected)}, got ${dy!.dtype}${showShape(dy!.shape)}`,
+        `expects the gradient, floats ${showShape(expected)}, got ${dy!.dtype}${showShape(dy!.shape)}`,
       );
-    return [{ shape: params.imageShape, dtype: 'f32' }];
+    return [{ shape: params.imageShape, dtype: dy!.dtype }];
   },
+  halves: (_, params) => !isNearest(params),
   grad: ({ grads, params }) => [apply1(resizeOp, [grads[0]!], params)],
   reference([dy], params): NdArray[] {
     const data = new Float64Array(sizeOf(params.imageShape));
     forEachTap(params.imageShape, params, (to, from, weight) => {
       data[from]! += dy!.data[to]! * weight;
     });
-    return [{ shape: params.imageShape, dtype: 'f32', data }];
+    return [{ shape: params.imageShape, dtype: dy!.dtype, data }];
   },
   samples: () =>
     samples<ResizeGrad>((shape, params, seed) => ({

@@ -3,6 +3,7 @@ import sourcePad from '../../shaders/pad.wgsl';
 import { apply1, currentGraph, type Tensor, type TensorLike } from '../graph.js';
 import { type Command, input, type Kernel, linearGrid, type Op, OpError, output } from '../op.js';
 import {
+  BYTES_PER_ELEMENT,
   type DType,
   hostData,
   type NdArray,
@@ -33,6 +34,7 @@ export const sliceOp: Op<Slice> = {
       throw new OpError('slice', `begin [${begin}] and size [${size}] don't lie in ${showShape(x!.shape)}`);
     return [{ shape: size, dtype: x!.dtype }];
   },
+  halves: (_, { begin }) => begin.at(-1)! % 2 === 0,
   grad({ inputs, grads, params: { begin, size } }) {
     const extents = inputs[0]!.shape;
     return [
@@ -51,7 +53,7 @@ export const sliceOp: Op<Slice> = {
   samples: () => [
     { inputs: [sampleValues([5, 3, 4])], params: { begin: [1, 0, 0], size: [3, 3, 4] } },
     { inputs: [sampleValues([2, 5, 7, 3])], params: { begin: [1, 1, 2, 1], size: [1, 3, 4, 2] } },
-    { inputs: [sampleValues([2, 4, 3, 12])], params: { begin: [0, 1, 0, 4], size: [2, 3, 3, 8] } },
+    { inputs: [sampleValues([2, 4, 3, 24])], params: { begin: [0, 1, 0, 8], size: [2, 3, 3, 16] } },
     {
       inputs: [sampleIntegers([2, 3, 2, 4, 5], -9, 9)],
       params: { begin: [0, 1, 0, 2, 1], size: [2, 2, 1, 2, 3] },
@@ -104,16 +106,23 @@ function padAxes(shape: Shape, padding: Pad['padding']): PadAxis[] {
   return axes.length > 0 ? axes : [{ extent: 1, before: 0, padded: 1 }];
 }
 
-const bitsOf = (value: number, dtype: DType) => new Uint32Array(hostData(dtype, [value]).buffer)[0]!;
+/** The word that is written where there is padding: two of them, if they are halves. */
+const wordOf = (value: number, dtype: DType) =>
+  new Uint32Array(hostData(dtype, dtype === 'f16' ? [value, value] : [value]).buffer)[0]!;
 
-function padKernel(name: string, lanes: 1 | 4): Kernel<Pad> {
+/** Elements of a word of 4 bytes. */
+const perWord = ({ dtype }: TensorType) => 4 / BYTES_PER_ELEMENT[dtype];
+
+function padKernel(name: string, words: 1 | 4): Kernel<Pad> {
   return {
     name,
     when({ inputs, params }) {
+      const lanes = words * perWord(inputs[0]!);
       const [inner] = padAxes(inputs[0]!.shape, params.padding);
       return [inner!.extent, inner!.before, inner!.padded].every((n) => n % lanes === 0);
     },
     commands({ inputs, params, adapter }): Command[] {
+      const lanes = words * perWord(inputs[0]!);
       const [inner, ...outer] = padAxes(inputs[0]!.shape, params.padding);
       const axes = [
         { extent: inner!.extent / lanes, before: inner!.before / lanes, padded: inner!.padded / lanes },
@@ -126,12 +135,12 @@ function padKernel(name: string, lanes: 1 | 4): Kernel<Pad> {
       return [
         {
           source: sourcePad,
-          constants: { V: lanes === 4 ? 'vec4u' : 'u32', RANK: axes.length },
+          constants: { V: words === 4 ? 'vec4u' : 'u32', RANK: axes.length },
           uniforms: {
             count,
             run,
             runs,
-            value: bitsOf(params.value, inputs[0]!.dtype),
+            value: wordOf(params.value, inputs[0]!.dtype),
             extent0: at(0).extent,
             extent1: at(1).extent,
             extent2: at(2).extent,
@@ -170,6 +179,7 @@ export const padOp: Op<Pad> = {
       );
     return [{ shape: x!.shape.map((extent, axis) => padding[axis]![0] + extent + padding[axis]![1]), dtype: x!.dtype }];
   },
+  halves: (_, { padding }) => padding.at(-1)![0] % 2 === 0,
   grad: ({ inputs, grads, params }) => [
     slice(
       grads[0]!,
@@ -190,7 +200,7 @@ export const padOp: Op<Pad> = {
   },
   samples: () => [
     { inputs: [sampleValues([2, 3, 5, 4])], params: { padding: sides(0, 0, 1, 2, 2, 0, 0, 0), value: 0.5 } },
-    { inputs: [sampleValues([2, 3, 4])], params: { padding: sides(0, 1, 0, 0, 4, 8), value: 0 } },
+    { inputs: [sampleValues([2, 3, 8])], params: { padding: sides(0, 1, 0, 0, 8, 16), value: 0 } },
     { inputs: [sampleValues([2, 1, 2, 2, 3])], params: { padding: sides(1, 0, 0, 1, 1, 1, 0, 2, 3, 0), value: 2 } },
     { inputs: [sampleValues([7])], params: { padding: sides(2, 3), value: -1 } },
     { inputs: [sampleValues([])], params: { padding: [], value: 0 } },

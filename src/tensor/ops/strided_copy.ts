@@ -51,18 +51,31 @@ export function boxOf(
   return { axes, source, target };
 }
 
-/** The box in groups of four elements, or null where the layout doesn't allow it. */
-function boxOfVectors({ axes, source, target }: Box): Box | null {
+/** The box in groups of `lanes` neighbours, or null where the layout doesn't allow it. */
+function boxOfGroups({ axes, source, target }: Box, lanes: number): Box | null {
   const inner = axes.at(-1)!;
   const outer = axes.slice(0, -1);
   if (inner.source !== 1 || inner.target !== 1) return null;
   const numbers = [inner.extent, source, target, ...outer.flatMap((axis) => [axis.source, axis.target])];
-  if (numbers.some((n) => n % 4 !== 0)) return null;
-  const fewer = outer.map((axis) => ({ extent: axis.extent, source: axis.source / 4, target: axis.target / 4 }));
-  return { axes: [...fewer, { ...inner, extent: inner.extent / 4 }], source: source / 4, target: target / 4 };
+  if (numbers.some((n) => n % lanes !== 0)) return null;
+  const fewer = outer.map((axis) => ({
+    extent: axis.extent,
+    source: axis.source / lanes,
+    target: axis.target / lanes,
+  }));
+  const group = { ...inner, extent: inner.extent / lanes };
+  return { axes: [...fewer, group], source: source / lanes, target: target / lanes };
 }
 
-/** A copy kernel over the box: `lanes` 4 expects `boxOfVectors`. */
+/** The box in words of 4 bytes; of halves, whose runs along the last axis must begin and end with whole words. */
+function boxOfWords(box: Box, { dtype }: TensorType): Box {
+  if (dtype !== 'f16') return box;
+  const words = boxOfGroups(box, 2);
+  if (!words) throw new Error('a box of halves does not divide into words: cast it to f32 first');
+  return words;
+}
+
+/** A copy kernel over the box, of words or, with `lanes` 4, of groups of four of them. */
 function copyDispatch(
   { axes, source: sourceStart, target: targetStart }: Box,
   lanes: 1 | 4,
@@ -112,7 +125,7 @@ const MAX_COPIES = 32;
 /** Below this a copy's fixed cost outweighs a kernel's. */
 const MIN_COPY_BYTES = 4096;
 
-/** The box as plain buffer copies, or null where that takes many or small ones. */
+/** The box of words as plain buffer copies, or null where that takes many or small ones. */
 function bufferCopies({ axes, source, target }: Box, from: BufferRef, to: BufferRef): Copy[] | null {
   const inner = axes.at(-1)!;
   const outer = axes.slice(0, -1);
@@ -138,11 +151,13 @@ export function checkRank(op: string, { shape }: TensorType): void {
   if (shape.length > MAX_RANK) throw new OpError(op, `takes up to ${MAX_RANK} axes, got ${showShape(shape)}`);
 }
 
-/** Kernels of an op that copies one box from each input: buffer copies where they do, then vectors, then elements. */
+/** Kernels of an op that copies one box from each input: buffer copies where they do, then vectors, then words. */
 export function copyKernels<P>(boxes: (inputs: readonly TensorType[], params: P) => Box[]): Kernel<P>[] {
-  const asCopies = ({ inputs, params }: KernelContext<P>) =>
-    boxes(inputs, params).map((box, i) => bufferCopies(box, input(i), output(0)));
-  const asVectors = ({ inputs, params }: KernelContext<P>) => boxes(inputs, params).map(boxOfVectors);
+  const asWords = ({ inputs, params }: KernelContext<P>) =>
+    boxes(inputs, params).map((box, i) => boxOfWords(box, inputs[i]!));
+  const asCopies = (context: KernelContext<P>) =>
+    asWords(context).map((box, i) => bufferCopies(box, input(i), output(0)));
+  const asVectors = (context: KernelContext<P>) => asWords(context).map((box) => boxOfGroups(box, 4));
   return [
     {
       name: 'copy',
@@ -160,8 +175,8 @@ export function copyKernels<P>(boxes: (inputs: readonly TensorType[], params: P)
     },
     {
       name: 'naive',
-      commands: ({ inputs, params, adapter }) =>
-        boxes(inputs, params).map((box, i) => copyDispatch(box, 1, adapter.cpu, input(i), output(0))),
+      commands: (context) =>
+        asWords(context).map((box, i) => copyDispatch(box, 1, context.adapter.cpu, input(i), output(0))),
     },
   ];
 }
