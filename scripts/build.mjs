@@ -1,6 +1,8 @@
 /**
- * Builds `dist/`: the library for Node (`index.node.js`, with `node.js` for what only Node has) and for browsers
- * (`index.js`), the command (`cli.js`), the workers that decode images and make region masks, and the types. `--js` or `--types` builds only these.
+ * Builds `dist/`: the library for Node (`index.node.js`, with `node.js` for what only Node has), the command (`cli.js`) and
+ * the workers that decode images and make region masks; the library for browsers (`browser/`, and `development/`, see
+ * browser_modules.mjs); and the types. `--node` builds what Node runs alone, `--js` that and the library for browsers,
+ * `--types` the types.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -9,6 +11,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { browserModules } from './browser_modules.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -24,7 +27,6 @@ const common = {
   logLevel: 'warning',
 };
 const node = { ...common, platform: 'node', target: 'node20' };
-const browser = { ...common, platform: 'browser', target: 'es2022', conditions: ['browser'] };
 
 const bundles = [
   {
@@ -33,14 +35,18 @@ const bundles = [
     splitting: true, // what two entries share exists once, also in memory
     chunkNames: 'chunk-[hash]',
   },
-  { ...browser, entryPoints: { index: 'src/index.ts' } },
-  { ...node, entryPoints: { region_worker: 'src/cli/training/region_worker.ts' } },
-  // One file for both: bundlers for browsers find it beside `index.js`, Node beside `index.node.js`.
-  { ...browser, platform: 'neutral', entryPoints: { decode_worker: 'src/data/decode_worker.ts' } },
+  // Files of their own, which threads are started with.
+  {
+    ...node,
+    entryPoints: {
+      decode_worker: 'src/data/decode_worker.ts',
+      region_worker: 'src/cli/training/region_worker.ts',
+    },
+  },
 ];
 
 /** Bundles what is there, and removes chunks of earlier builds. */
-async function javascript() {
+async function forNode() {
   const results = await Promise.all(
     bundles.map(({ entryPoints, ...options }) => {
       const present = Object.entries(entryPoints).filter(([, file]) => existsSync(join(root, file)));
@@ -64,7 +70,11 @@ async function types() {
 
 try {
   const only = process.argv[2];
-  await Promise.all([only !== '--types' && javascript(), only !== '--js' && types()]);
+  await Promise.all([
+    only !== '--types' && forNode(),
+    only !== '--types' && only !== '--node' && browserModules(root, common),
+    (only === undefined || only === '--types') && types(),
+  ]);
 } catch (error) {
   console.error(`build: ${error.message}`);
   process.exitCode = 1;

@@ -1,0 +1,2 @@
+export function tokensOf(source: string): { tokens: string[]; comments: string[] };
+export function minifyWgsl(source: string): string;
