@@ -50,7 +50,12 @@ describe('a recording', () => {
       earlier = kernel.begin + kernel.milliseconds;
     }
     expect(earlier).toBeLessThanOrEqual(end + 1);
-    expect(kernels[1]).toMatchObject({ op: 'matmul', variant: 'naive', shapes: '[32,32] [32,32] -> [32,32]', flops: 2 * 32 ** 3 });
+    expect(kernels[1]).toMatchObject({
+      op: 'matmul',
+      variant: 'naive',
+      shapes: '[32,32] [32,32] -> [32,32]',
+      flops: 2 * 32 ** 3,
+    });
     const names = spans.map(({ name }) => name);
     expect(new Set(names)).toEqual(new Set(['upload', 'encode', 'finish', 'submit', 'readback']));
     expect(names.filter((name) => name === 'submit')).toHaveLength(2);
