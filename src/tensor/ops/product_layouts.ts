@@ -105,7 +105,10 @@ export function predict(shape: ProductShape, tile: TileCost, { chunk, chunks }: 
   // Workgroups that run side by side start together.
   const starts = Math.ceil((each * tile.invocations) / 1024) * WORKGROUP;
   const partials = chunks > 1 ? DISPATCH + (8 * chunks * batches * rows * columns) / (units * MEMORY_BYTES) : 0;
-  return Math.max(compute, fetch) + starts + partials;
+  // Of two that take as long, the one that computes less beyond the result's edges.
+  const covered = Math.ceil(rows / tile.rows) * tile.rows * Math.ceil(columns / tile.columns) * tile.columns;
+  const waste = 1 + 0.05 * Math.log2(covered / (rows * columns));
+  return (Math.max(compute, fetch) + starts + partials) * waste;
 }
 
 /**
