@@ -121,7 +121,7 @@ function traced(jax: Jax, computation: Computation): Traced {
       };
     }
     case 'resize-bilinear':
-      return (x, rows, columns) => [np.einsum('wv,ncyv->ncyw', columns!, np.einsum('yz,nczv->ncyv', rows!, x!))];
+      return (x, rows, columns) => [np.matmul(np.matmul(rows!, x!), columns!)];
     case 'bottlenecks': {
       const { blocks, dilation } = computation;
       const argnums = Array.from({ length: 1 + 3 * blocks }, (_, i) => i);
@@ -166,18 +166,23 @@ function normalize({ numpy: np }: Jax, x: JaxArray, axes: number[]): JaxArray {
   return centred.mul(np.reciprocal(np.sqrt(variance.add(EPSILON))));
 }
 
-/** There is no resize: it is two products with matrices of weights, [height * factor, height] and [width * factor, width]. */
+/** There is no resize: it is products with matrices of weights, [height * factor, height] before and [width, width * factor] behind. */
 function interpolationMatrices({ numpy: np }: Jax, computation: Computation): JaxArray[] {
   if (computation.kind !== 'resize-bilinear') return [];
   const { height, width, factor } = computation;
-  return [height, width].map((size) => {
-    const weights = new Float32Array(size * factor * size);
-    for (let to = 0; to < size * factor; to++) {
-      const from = Math.min(Math.max((to + 0.5) / factor - 0.5, 0), size - 1);
-      const low = Math.min(Math.floor(from), Math.max(size - 2, 0));
-      weights[to * size + low]! += 1 - (from - low);
-      if (size > 1) weights[to * size + low + 1]! += from - low;
+  const matrix = (size: number, transposed: boolean) => {
+    const large = size * factor;
+    const weights = new Float32Array(large * size);
+    for (let to = 0; to < large; to++) {
+      const place = Math.min(Math.max((to + 0.5) / factor - 0.5, 0), size - 1);
+      const low = Math.floor(place);
+      for (const [from, weight] of [
+        [low, 1 - (place - low)],
+        [Math.min(low + 1, size - 1), place - low],
+      ] as const)
+        weights[transposed ? from * large + to : to * size + from]! += weight;
     }
-    return np.array(weights, { shape: [size * factor, size] });
-  });
+    return np.array(weights, { shape: transposed ? [size, large] : [large, size] });
+  };
+  return [matrix(height, false), matrix(width, true)];
 }

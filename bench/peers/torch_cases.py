@@ -117,7 +117,7 @@ def bottlenecks(c, operands, memory_format, autocast):
         return F.batch_norm(z, None, None, None, None, True, 0.0, EPSILON)
 
     def run():
-        with torch.autocast(DEVICE.type, dtype=torch.float16, enabled=autocast):
+        with torch.autocast(DEVICE.type, dtype=torch.float16 if CUDA else torch.bfloat16, enabled=autocast):
             y = x
             for block in range(c["blocks"]):
                 reduce, middle, expand = weights[3 * block : 3 * block + 3]
