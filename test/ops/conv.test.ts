@@ -11,6 +11,7 @@ import { add, mul } from '../../src/tensor/ops/elementwise.js';
 import { matmul, matmulOp } from '../../src/tensor/ops/matmul.js';
 import { matmulKernelsOf } from '../../src/tensor/ops/matmul_kernels.js';
 import { type Family, tiled } from '../../src/tensor/ops/product_families.js';
+import { layoutOf } from '../../src/tensor/ops/product_layouts.js';
 import { sum } from '../../src/tensor/ops/reduce.js';
 import { sampleValues } from '../../src/tensor/ops/sample_values.js';
 import { Runtime } from '../../src/tensor/runtime.js';
@@ -232,7 +233,9 @@ it('sums in the same order every time', async () => {
 const large: Family = {
   ...tiled,
   name: 'large-tiles',
-  tile: () => ({ rows: 128, columns: 128, constants: { DOWN: 16, ACROSS: 16 } }),
+  layouts: ({ length }) => [
+    layoutOf({ rows: 128, columns: 128, constants: { DOWN: 16, ACROSS: 16 } }, length, 1, tiled.step),
+  ],
 };
 const some = <P>(op: Op<P>, kernels: Op<P>['kernels'], positions: readonly number[]): Op<P> => ({
   ...op,
