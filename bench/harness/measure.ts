@@ -194,6 +194,6 @@ async function measured({ contender, prepared, error, first, ...rest }: Runner):
     ...{ contender, status: 'measured', error, first, runsPerSample, samples, cpuSamples },
     note: (await prepared.note?.()) ?? '',
     summary: summarize(samples),
-    cpu: cpuSamples.length > 0 ? summarize(cpuSamples) : null,
+    cpu: cpuSamples.reduce((sum, each) => sum + each, 0) / cpuSamples.length || null,
   };
 }

@@ -96,7 +96,8 @@ export interface Measured {
   readonly summary: Summary;
   /** Milliseconds of CPU time a run, all threads together; empty where it is not told, or spent in another process. */
   readonly cpuSamples: readonly number[];
-  readonly cpu: Summary | null;
+  /** Their mean, since Chrome counts in steps of 10 ms; null where there are none, or not one step was counted. */
+  readonly cpu: number | null;
 }
 
 export const isMeasured = (entry: Entry | undefined): entry is Measured => entry?.status === 'measured';
@@ -110,7 +111,7 @@ export type Metric = 'clock' | 'cpu';
 
 /** Milliseconds of a run by either; null where they were not told. */
 export const millisecondsOf = ({ summary, cpu }: Measured, metric: Metric): number | null =>
-  metric === 'clock' ? summary.median : (cpu?.median ?? null);
+  metric === 'clock' ? summary.median : cpu;
 
 /**
  * The share of what the device could do that a contender reaches: the time that a case's arithmetic would take at the FMA ceiling,

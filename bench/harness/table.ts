@@ -90,7 +90,7 @@ function verdict(row: Row, engine: string, metric: Metric): string {
 
 /** Everything of a run: where, the table by the clock and by CPU time, and what has to be said beside. */
 export function report(results: BenchResults): string {
-  const timed = results.rows.some(({ entries }) => entries.some((entry) => isMeasured(entry) && entry.cpu));
+  const timed = results.rows.some(({ entries }) => entries.some((entry) => isMeasured(entry) && entry.cpu !== null));
   const [where, ...below] = remarks(results);
   const tables = [tableOf(results), ...(timed ? [tableOf(results, 'cpu')] : [])];
   return [where, ...tables.map(markdownTable), below.join('\n')].join('\n\n');
@@ -100,8 +100,8 @@ export function report(results: BenchResults): string {
 export function remarks({ environment, adapter, options, ceilings, notes, rows, contenders }: BenchResults): string[] {
   const load = [environment.loadBefore, environment.loadAfter].map((value) => value?.toFixed(1) ?? '?').join(' to ');
   return [
-    `${adapter.device || adapter.description || adapter.architecture} (${adapter.driver}), ${adapter.cpu ? 'on the CPU' : 'a GPU'}; ${environment.runtime}; ${environment.processor}; load ${load}`,
-    `suite ${options.suite}, up to ${options.rounds} rounds in turn, ${options.budgetSeconds} s a contender and case; medians, ± half the distance of the quartiles`,
+    `${adapter.device || adapter.description || adapter.architecture} (${adapter.driver || 'driver not told'}), ${adapter.cpu ? 'on the CPU' : 'a GPU'}; ${environment.runtime}; ${environment.processor}; load ${load}`,
+    `suite ${options.suite}, up to ${options.rounds} rounds in turn, ${options.budgetSeconds} s a contender and case; medians, ± half the distance of the quartiles; CPU times are means`,
     contenders.map(({ name, version, on }) => `${name} ${version} (${on})`).join(', '),
     ...ceilings.map(showCeiling),
     ...refusals(rows),
