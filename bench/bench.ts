@@ -20,7 +20,7 @@ import { report } from './harness/table.js';
 
 const { values } = parseArgs({ options: { ...OPTIONS, out: { type: 'string' }, verbose: { type: 'boolean' } } });
 const stop = new AbortController();
-process.once('SIGINT', () => stop.abort(new Error('stopped')));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error('stopped')));
 
 const results = await runSession(
   nodeHost,
@@ -30,7 +30,11 @@ const results = await runSession(
   {
     signal: stop.signal,
     log: (line) => values.verbose && console.error(line),
-    progress: ({ rows }) => console.error(`${rows.length}: ${rows.at(-1)?.name}`),
+    async progress(soFar) {
+      console.error(`${soFar.rows.length}: ${soFar.rows.at(-1)?.name}`);
+      // A run of hours that is killed leaves what it has.
+      if (values.out) await writeResults(values.out, soFar);
+    },
   },
 );
 console.log(report(results));

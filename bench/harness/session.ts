@@ -33,8 +33,8 @@ export const DEFAULTS = {
 
 export interface SessionEvents {
   readonly log?: (line: string) => void;
-  /** Called with everything measured so far, after each benchmark. */
-  readonly progress?: (results: BenchResults) => void;
+  /** Called with everything measured so far, after each benchmark; the next one waits for it. */
+  readonly progress?: (results: BenchResults) => void | Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -98,7 +98,7 @@ export async function runSession(
     for (const benchmark of benchmarks) {
       const row = await measure(benchmark, contenders, engineAmong(contenders, engine), measuring);
       if (row.entries.length > 0) rows.push(row);
-      progress?.(results());
+      await progress?.(results());
     }
     // Other work may have slowed down the first measurement, or this one.
     ceilings = bestCeilings(ceilings, await measureCeilings(gpu, { log, clock: host.clock }));
