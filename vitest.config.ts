@@ -52,8 +52,11 @@ export default defineConfig({
             'crc-32/crc32c.js',
             'fast-png',
             'jpeg-js',
+            'jpeg-js/lib/decoder.js',
             'snappyjs',
             'zod',
+            'zod/mini',
+            'zod/v4/locales/en.js',
           ],
         },
         test: {
