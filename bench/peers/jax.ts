@@ -121,7 +121,8 @@ function traced(jax: Jax, computation: Computation): Traced {
       };
     }
     case 'resize-bilinear':
-      return (x, rows, columns) => [np.matmul(np.matmul(rows!, x!), columns!)];
+      // `matmul` does not broadcast its first factor, so rows become columns for a while.
+      return (x, rows, columns) => [np.matrixTranspose(np.matmul(np.matrixTranspose(np.matmul(x!, columns!)), rows!))];
     case 'bottlenecks': {
       const { blocks, dilation } = computation;
       const argnums = Array.from({ length: 1 + 3 * blocks }, (_, i) => i);
@@ -166,23 +167,19 @@ function normalize({ numpy: np }: Jax, x: JaxArray, axes: number[]): JaxArray {
   return centred.mul(np.reciprocal(np.sqrt(variance.add(EPSILON))));
 }
 
-/** There is no resize: it is products with matrices of weights, [height * factor, height] before and [width, width * factor] behind. */
+/** There is no resize: it is products with matrices of weights, [height, height * factor] and [width, width * factor]. */
 function interpolationMatrices({ numpy: np }: Jax, computation: Computation): JaxArray[] {
   if (computation.kind !== 'resize-bilinear') return [];
   const { height, width, factor } = computation;
-  const matrix = (size: number, transposed: boolean) => {
+  return [height, width].map((size) => {
     const large = size * factor;
-    const weights = new Float32Array(large * size);
+    const weights = new Float32Array(size * large);
     for (let to = 0; to < large; to++) {
       const place = Math.min(Math.max((to + 0.5) / factor - 0.5, 0), size - 1);
       const low = Math.floor(place);
-      for (const [from, weight] of [
-        [low, 1 - (place - low)],
-        [Math.min(low + 1, size - 1), place - low],
-      ] as const)
-        weights[transposed ? from * large + to : to * size + from]! += weight;
+      weights[low * large + to]! += 1 - (place - low);
+      weights[Math.min(low + 1, size - 1) * large + to]! += place - low;
     }
-    return np.array(weights, { shape: transposed ? [size, large] : [large, size] });
-  };
-  return [matrix(height, false), matrix(width, true)];
+    return np.array(weights, { shape: [size, large] });
+  });
 }

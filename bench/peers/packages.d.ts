@@ -35,6 +35,7 @@ declare module '@jax-js/jax' {
   export const numpy: {
     array(values: Float32Array, options: { readonly shape: number[] }): Array;
     matmul(a: Array, b: Array): Array;
+    matrixTranspose(x: Array): Array;
     mean(x: Array, axis?: number | number[] | null, options?: Reduction): Array;
     max(x: Array): Array;
     square(x: Array): Array;
