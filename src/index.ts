@@ -1,6 +1,7 @@
 /** What `import ... from 'segsort-webgpu'` gives, the same in Node and in browsers. */
 export * from './autograd/accumulator.js';
 export * from './autograd/grad.js';
+export { LossScale, type LossScaleOptions, type ScaledGradients } from './autograd/loss_scale.js';
 export { RECOMPUTE_MODES, type RecomputeMode, recomputable, recompute } from './autograd/recompute.js';
 export * from './autograd/sgd.js';
 export * from './checkpoints/host_tensors.js';
@@ -60,6 +61,7 @@ export * from './models/design.js';
 export * from './models/designs.js';
 export * from './models/fcn.js';
 export * from './models/fold.js';
+export * from './models/halves.js';
 export * from './models/layers.js';
 export * from './models/mobilenet_v2.js';
 export * from './models/network.js';
@@ -123,6 +125,7 @@ export {
   Tensor,
   type TensorLike,
 } from './tensor/graph.js';
+export { fromHalf, toHalf } from './tensor/half.js';
 export { interpret } from './tensor/interpret.js';
 export {
   type AdapterFacts,
@@ -142,6 +145,7 @@ export {
 } from './tensor/op.js';
 export * from './tensor/ops/along.js';
 export * from './tensor/ops/batch_norm.js';
+export * from './tensor/ops/cast.js';
 export * from './tensor/ops/conv.js';
 export * from './tensor/ops/depthwise.js';
 export * from './tensor/ops/elementwise.js';
@@ -150,6 +154,7 @@ export * from './tensor/ops/image.js';
 export { allOps } from './tensor/ops/index.js';
 export * from './tensor/ops/layout.js';
 export * from './tensor/ops/matmul.js';
+export * from './tensor/ops/non_finite.js';
 export * from './tensor/ops/normalize.js';
 export * from './tensor/ops/pack.js';
 export * from './tensor/ops/pool.js';

@@ -1,9 +1,10 @@
 /** Stochastic gradient descent with momentum over flat groups of parameters: a handful of kernels a step, whatever the network. */
 import { assign, type ResidentLike, type Tensor, type TensorLike } from '../tensor/graph.js';
-import { add, mul, mulScalar, sub } from '../tensor/ops/elementwise.js';
+import { add, mul, mulScalar, sub, where } from '../tensor/ops/elementwise.js';
 import { pack } from '../tensor/ops/pack.js';
 import { FlatGroup, Resident } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
+import type { ScaledGradients } from './loss_scale.js';
 
 export interface SgdGroup {
   readonly parameters: FlatGroup;
@@ -62,16 +63,18 @@ export class Sgd implements Disposable {
 
   /**
    * Appends an update by packed gradients to the step being traced. `learningRate` is a scalar, so that a schedule needs
-   * no new plan.
+   * no new plan. Of gradients of a scaled loss, `scaled` says whether they are to be used at all.
    */
-  update(packed: readonly Tensor[], learningRate: TensorLike): void {
+  update(packed: readonly Tensor[], learningRate: TensorLike, scaled: ScaledGradients | null = null): void {
+    const ifFinite = (fresh: Tensor, old: TensorLike) => (scaled ? where(scaled.finite, fresh, old) : fresh);
     for (const [index, { parameters, rateFactor, weightDecay }] of this.groups.entries()) {
-      const gradient = packed[index]!;
+      const gradient = scaled ? mul(packed[index]!, scaled.inverse) : packed[index]!;
       const decayed = weightDecay > 0 ? add(gradient, mulScalar(parameters.flat, weightDecay)) : gradient;
       const old = this.#velocities[index]!.flat;
-      const velocity = add(mulScalar(old, this.momentum), decayed);
+      const velocity = ifFinite(add(mulScalar(old, this.momentum), decayed), old);
       assign(old, velocity);
-      assign(parameters.flat, sub(parameters.flat, mul(velocity, mulScalar(learningRate, rateFactor))));
+      const moved = sub(parameters.flat, mul(velocity, mulScalar(learningRate, rateFactor)));
+      assign(parameters.flat, ifFinite(moved, parameters.flat));
     }
   }
 

@@ -20,13 +20,17 @@ export class Pass {
   readonly observed = new Map<Parameter, Tensor>();
   /** What takes the place of these weights and the batch norm behind them (see `foldBatchNorm`). */
   readonly folded: ReadonlyMap<Parameter, FoldedConvolution>;
+  /** Copies of weights as f16: with them, the pass computes in mixed precision (see `halveWeights`). */
+  readonly halves: ReadonlyMap<Parameter, Tensor>;
 
   constructor(options: {
     readonly batchStatistics: boolean;
     readonly folded?: ReadonlyMap<Parameter, FoldedConvolution>;
+    readonly halves?: ReadonlyMap<Parameter, Tensor>;
   }) {
     this.batchStatistics = options.batchStatistics;
     this.folded = options.folded ?? new Map();
+    this.halves = options.halves ?? new Map();
   }
 }
 
@@ -83,11 +87,13 @@ function unit(
   const pad = (kernel - 1) * dilation;
   const begin = Math.floor(pad / 2);
   const end = pad - begin;
-  const geometry = { stride, dilation, padding: [begin, end, begin, end] } as const;
+  // What nothing normalises or activates is for the loss to read: it keeps its digits in mixed precision too.
+  const dtype = norm || activation !== 'none' ? {} : ({ dtype: 'f32' } as const);
+  const geometry = { stride, dilation, padding: [begin, end, begin, end], ...dtype } as const;
   const layer: Layer = (x, pass) =>
     named(scope.path, () => {
       const folded = pass.folded.get(weights);
-      let y = convolve(x, folded?.weights ?? weights, geometry);
+      let y = convolve(x, folded?.weights ?? pass.halves.get(weights) ?? weights, geometry);
       if (folded) y = add(y, folded.biases);
       else if (normalize) y = normalize(y, pass);
       if (biases) y = add(y, biases);

@@ -1,4 +1,5 @@
 /** Training: one compiled step from packed images to updated weights, whatever the objective. Knows no files. */
+import { LossScale, type LossScaleOptions } from '../autograd/loss_scale.js';
 import type { RecomputeMode } from '../autograd/recompute.js';
 import { polyRate, Sgd, type SgdGroup } from '../autograd/sgd.js';
 import { parseSafetensors } from '../checkpoints/safetensors.js';
@@ -50,7 +51,18 @@ export interface TrainerOptions {
   /** Subtracted from red, green and blue (0 to 255). */
   readonly mean: readonly [number, number, number];
   readonly seed: number;
+  /**
+   * `mixed`: activations, their gradients and copies of the weights are stored as f16, the loss is scaled so that the
+   * gradients stay in range, and a step whose gradients overflow all the same is skipped. Parameters, statistics, sums, the
+   * loss and the update are f32. Metrics then tell `lossScale` and `skippedSteps`. Default `f32`.
+   */
+  readonly precision?: Precision;
+  /** For mixed precision. */
+  readonly lossScale?: LossScaleOptions;
 }
+
+export const PRECISIONS = ['f32', 'mixed'] as const;
+export type Precision = (typeof PRECISIONS)[number];
 
 export interface TrainingMetrics {
   /** The objective's, without the L2 loss; a mean over the valid pixels of the step. */
@@ -92,11 +104,14 @@ export class Trainer implements Disposable {
   readonly #groups: readonly FlatGroup[];
   readonly #prepared: PreparedObjective;
   readonly #sgd: Sgd;
+  readonly #lossScale: LossScale | null = null;
   readonly #step: TrainingStep;
 
   constructor(runtime: Runtime, network: Network, objective: Objective, options: TrainerOptions) {
     network.featureSize(...options.crop);
-    const { accumulate = 1, statistics: normalizeBy = 'batch' } = options;
+    const { accumulate = 1, statistics: normalizeBy = 'batch', precision = 'f32' } = options;
+    if (!PRECISIONS.includes(precision))
+      throw new RangeError(`trainer: precision must be one of ${PRECISIONS.join(', ')}, got ${precision}`);
     if (!(Number.isInteger(accumulate) && accumulate > 0))
       throw new RangeError(`trainer: accumulate must be an integer of at least 1, got ${accumulate}`);
     this.runtime = runtime;
@@ -117,6 +132,7 @@ export class Trainer implements Disposable {
         });
     }
     this.#groups = groups.map(({ group }) => group);
+    if (precision === 'mixed') this.#lossScale = new LossScale(runtime, options.lossScale);
     this.#sgd = new Sgd(runtime, [...trained, ...this.#prepared.learnt], options.momentum);
     this.#step = new TrainingStep(runtime, {
       network,
@@ -124,11 +140,13 @@ export class Trainer implements Disposable {
       prepared: this.#prepared,
       sgd: this.#sgd,
       statistics,
+      batch: options.batch,
       crop: options.crop,
       mean: options.mean,
       batchStatistics: normalizeBy === 'batch',
       accumulate,
       recompute: options.recompute ?? 'none',
+      lossScale: this.#lossScale,
     });
   }
 
@@ -138,9 +156,14 @@ export class Trainer implements Disposable {
     return polyRate(learningRate, step, steps, power) * Math.min(1, (step + 1) / (warmup + 1));
   }
 
-  /** Everything a checkpoint holds: parameters, running statistics, momenta and the objective's state. */
+  /** Everything a checkpoint holds: parameters, running statistics, momenta, loss scale and the objective's state. */
   get residents(): readonly Resident[] {
-    return [...this.#groups.flatMap(({ entries }) => entries), ...this.#sgd.state, ...this.#prepared.residents];
+    return [
+      ...this.#groups.flatMap(({ entries }) => entries),
+      ...this.#sgd.state,
+      ...(this.#lossScale?.state ?? []),
+      ...this.#prepared.residents,
+    ];
   }
 
   /**
@@ -221,6 +244,7 @@ export class Trainer implements Disposable {
     this.#step[Symbol.dispose]();
     for (const group of this.#groups) group[Symbol.dispose]();
     this.#sgd[Symbol.dispose]();
+    this.#lossScale?.[Symbol.dispose]();
     this.#prepared[Symbol.dispose]();
   }
 }

@@ -1,14 +1,19 @@
 /** The compiled steps of a trainer: forward, backward and update at once, or microbatch by microbatch. */
 import { Accumulator } from '../autograd/accumulator.js';
 import { grad } from '../autograd/grad.js';
+import { checkLossScale, LOSS_SCALE_FIGURES, type LossScale } from '../autograd/loss_scale.js';
 import { type RecomputeMode, recompute } from '../autograd/recompute.js';
 import type { Sgd } from '../autograd/sgd.js';
+import { halveWeights } from '../models/halves.js';
 import { Pass } from '../models/layers.js';
 import type { Network } from '../models/network.js';
+import type { Parameter } from '../models/parameter.js';
 import { updateStatistics } from '../models/statistics.js';
-import { constant, type ResidentLike, scalar, scope, type Tensor } from '../tensor/graph.js';
-import { add, div, maximum, mul, neg } from '../tensor/ops/elementwise.js';
+import { constant, type ResidentLike, scalar, scope, type Tensor, type TensorLike } from '../tensor/graph.js';
+import { cast } from '../tensor/ops/cast.js';
+import { add, div, maximum, mul, mulScalar, neg } from '../tensor/ops/elementwise.js';
 import { sampleCrop, sampleIds } from '../tensor/ops/image.js';
+import { concat } from '../tensor/ops/layout.js';
 import { dumpPlan, type Plan } from '../tensor/plan.js';
 import type { FlatGroup } from '../tensor/resident.js';
 import type { CompiledStep, Result, Runtime } from '../tensor/runtime.js';
@@ -31,6 +36,8 @@ export interface TrainingStepParts {
   readonly sgd: Sgd;
   /** Running statistics of batch norm, a group for each decay. */
   readonly statistics: readonly FlatGroup[];
+  /** Images of a batch. */
+  readonly batch: number;
   readonly crop: readonly [number, number];
   readonly mean: readonly [number, number, number];
   /** Batch norm by the batch's statistics, or by the running ones. */
@@ -38,6 +45,8 @@ export interface TrainingStepParts {
   /** Batches whose gradients make one update. */
   readonly accumulate: number;
   readonly recompute: RecomputeMode;
+  /** For mixed precision; null for f32. */
+  readonly lossScale: LossScale | null;
 }
 
 /** What changes from step to step. */
@@ -49,7 +58,10 @@ export interface StepSchedule {
 
 /** What the gradient is taken of, and what is reported. */
 interface Microbatch {
-  /** Of each group of the optimiser: of the loss; under accumulation, of the loss times its valid pixels. */
+  /**
+   * Of each group of the optimiser: of the loss; under accumulation, of the loss times the weight of its valid pixels.
+   * Times the loss scale, if there is one.
+   */
   readonly gradients: readonly Tensor[];
   readonly validPixels: Tensor;
   /** Means first, then sums. */
@@ -60,6 +72,8 @@ export class TrainingStep implements Disposable {
   readonly #parts: TrainingStepParts;
   readonly #means: readonly string[];
   readonly #row: ScalarRow;
+  /** Behind the row of an update. */
+  readonly #scaling: ScalarRow;
   readonly #largest: Largest;
   /** The fewest valid pixels of a step, negated. */
   readonly #fewest: Largest;
@@ -74,6 +88,7 @@ export class TrainingStep implements Disposable {
     const { figures } = parts.objective;
     this.#means = ['loss', ...figures.means];
     this.#row = new ScalarRow([...this.#means, 'validPixels', ...figures.sums]);
+    this.#scaling = new ScalarRow(parts.lossScale ? LOSS_SCALE_FIGURES : []);
     this.#largest = new Largest(runtime, figures.largest);
     this.#fewest = new Largest(runtime, ['fewest pixels']);
     const rewrite = recompute(parts.recompute);
@@ -89,11 +104,11 @@ export class TrainingStep implements Disposable {
 
   #traceAll(args: readonly Tensor[]): { figures: Tensor } {
     const { gradients, validPixels, figures } = this.#backward(args);
-    scope('optimiser', () => {
-      this.#parts.sgd.update(gradients, args[0]!);
+    return scope('optimiser', () => {
+      const scaling = this.#applyScaled(gradients, args[0]!);
       this.#watch(validPixels);
+      return { figures: concat([figures, ...scaling], 0) };
     });
-    return { figures };
   }
 
   #traceMicrobatch(args: readonly Tensor[]): Record<string, Tensor> {
@@ -110,26 +125,53 @@ export class TrainingStep implements Disposable {
       const figures = taken.pop()!;
       const validPixels = taken.pop()!;
       const count = maximum(validPixels, scalar(1));
-      this.#parts.sgd.update(
-        taken.map((gradient) => div(gradient, count)),
-        learningRate,
-      );
+      const weight = this.#weightOf(count);
+      const means = taken.map((gradient) => div(gradient, weight));
+      const scaling = this.#applyScaled(means, learningRate);
       this.#watch(validPixels);
-      return { figures: div(figures, this.#perMean(count)) };
+      return { figures: concat([div(figures, this.#perMean(count)), ...scaling], 0) };
     });
   }
 
+  /** Updates the parameters. Gives the figures of the loss scale, if there is one. */
+  #applyScaled(gradients: readonly Tensor[], learningRate: Tensor): Tensor[] {
+    const { sgd, lossScale } = this.#parts;
+    if (!lossScale) {
+      sgd.update(gradients, learningRate);
+      return [];
+    }
+    const { figures, ...scaled } = lossScale.judge(gradients);
+    sgd.update(gradients, learningRate, scaled);
+    return [this.#scaling.pack(figures)];
+  }
+
+  /**
+   * What so many valid pixels weigh in a sum over microbatches. Their number would make f16 gradients too large, so in mixed
+   * precision it is their share of a batch's pixels.
+   */
+  #weightOf(validPixels: Tensor): Tensor {
+    const { lossScale, crop, batch } = this.#parts;
+    return lossScale ? mulScalar(validPixels, 1 / (batch * crop[0] * crop[1])) : validPixels;
+  }
+
   #backward([, progress, canvas, placement, ids]: readonly Tensor[]): Microbatch {
-    const { network, prepared, sgd, crop, mean, batchStatistics, statistics, accumulate } = this.#parts;
+    const { network, prepared, sgd, crop, mean, batchStatistics, statistics, accumulate, lossScale } = this.#parts;
     const [height, width] = crop;
     const { image, labels } = scope('input', () => sampleCrop(canvas!, placement!, { height, width, mean }));
     const regions = ids ? scope('input', () => sampleIds(ids, placement!, { height, width }).regions) : null;
-    const pass = new Pass({ batchStatistics });
-    const output = network.forward(image, pass);
+    const halves = lossScale ? halveWeights(sgd.groups.map((group) => group.parameters)) : new Map<Parameter, Tensor>();
+    const pass = new Pass({ batchStatistics, halves });
+    const output = cast(network.forward(image, pass), 'f32');
     const { loss, validPixels, figures } = prepared.trace({ output, labels, regions, progress: progress! });
     const { parameters } = sgd;
-    const target = accumulate === 1 ? loss : scope('loss', () => mul(loss, validPixels));
-    const gradients = grad(target, parameters);
+    const target = scope('loss', () => {
+      const weighted = accumulate === 1 ? loss : mul(loss, this.#weightOf(validPixels));
+      return lossScale ? lossScale.scaled(weighted) : weighted;
+    });
+    const learnt: readonly TensorLike[] = parameters.map(
+      (parameter) => halves.get(parameter as Parameter) ?? parameter,
+    );
+    const gradients = grad(target, learnt);
     return scope('optimiser', () => {
       updateStatistics(statistics, pass);
       this.#largest.update(figures);
@@ -190,7 +232,12 @@ export class TrainingStep implements Disposable {
     if (fewest['fewest pixels'] === 0) throw new Error(this.#parts.objective.withoutPixels);
     this.#largest.accept();
     this.#fewest.accept();
-    return this.#row.unpack(row.data);
+    const figures = {
+      ...this.#row.unpack(row.data),
+      ...this.#scaling.unpack(row.data.subarray(this.#row.names.length)),
+    };
+    checkLossScale(figures);
+    return figures;
   }
 
   /** Forgets microbatches of a step that was not finished, and what steps have reported. */

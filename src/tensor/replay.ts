@@ -3,7 +3,7 @@
 import type { Executable, Range, ReadyCommand } from './executable.js';
 import { describe } from './graph.js';
 import type { PlanStep } from './plan.js';
-import { showShape, sizeOf } from './types.js';
+import { hostArray, isFloat, showShape, sizeOf, valuesOf } from './types.js';
 
 /**
  * A driver's watchdog kills work that runs for seconds, so a replay is submitted in parts of about this many FLOPs
@@ -116,6 +116,9 @@ export class NonFiniteError extends Error {
   override readonly name = 'NonFiniteError';
 }
 
+const HALVES_OVERFLOW =
+  '. Gradients of a scaled loss overflow now and then, which an unchecked run takes care of: look for what else is wrong in f32';
+
 /**
  * Runs the plan step by step and reads every float output back. Assignments are made only if all values are finite, so
  * the residents still hold what led to the failure. Slow: for finding where a NaN comes from.
@@ -124,14 +127,17 @@ export async function replayChecked(device: GPUDevice, executable: Executable): 
   for (const { step, commands } of executable.steps) {
     submitAll(device, commands);
     for (const tensor of step.outputs) {
-      if (tensor.dtype !== 'f32') continue;
-      const values = new Float32Array(await readRange(device, executable.range(tensor)), 0, sizeOf(tensor.shape));
+      const { dtype, shape } = tensor;
+      if (!isFloat(dtype)) continue;
+      const bytes = await readRange(device, executable.range(tensor));
+      const values = valuesOf({ dtype, data: hostArray(dtype, bytes, sizeOf(shape)) });
       const bad = values.findIndex((value) => !Number.isFinite(value));
       if (bad < 0) continue;
-      const count = values.reduce((sum, value) => sum + (Number.isFinite(value) ? 0 : 1), 0);
+      let count = 0;
+      for (const value of values) if (!Number.isFinite(value)) count++;
       const inputs = step.inputs.map((from) => `${from.dtype}${showShape(from.shape)}`).join(', ');
       throw new NonFiniteError(
-        `${describe(tensor)} [kernel ${step.op}:${step.variant}] is the first value that is not finite: ${count} of ${values.length} elements, the first is ${values[bad]} at ${bad}; its inputs (${inputs}) were finite`,
+        `${describe(tensor)} [kernel ${step.op}:${step.variant}] is the first value that is not finite: ${count} of ${values.length} elements, the first is ${values[bad]} at ${bad}; its inputs (${inputs}) were finite${dtype === 'f16' ? HALVES_OVERFLOW : ''}`,
       );
     }
   }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { RECOMPUTE_MODES } from '../../autograd/recompute.js';
 import { BACKBONES, type BackboneName, HEAD_NAMES, type HeadName } from '../../models/designs.js';
+import { PRECISIONS } from '../../segsort/trainer.js';
 import {
   added,
   choice,
@@ -140,6 +141,13 @@ export const configSchema = z.strictObject({
       ),
     ),
     seed: integer(0, ANY, training('--seed <n>', 'seed of everything random')),
+    precision: added(
+      'f32',
+      choice(
+        PRECISIONS,
+        training('--precision <which>', 'f32, or mixed: activations and gradients in half precision, weights in f32'),
+      ),
+    ),
   }),
   segments: z.strictObject({
     cells: extents(1, 64, segments('--cells <YxX>', 'cells of the grid that clustering starts from')),

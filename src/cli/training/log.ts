@@ -16,6 +16,8 @@ const TAGS: Readonly<Record<string, string>> = {
   learningRate: 'training/learning_rate',
   validPixels: 'training/valid_pixels',
   crossEntropy: 'training/cross_entropy',
+  lossScale: 'training/loss_scale',
+  skippedSteps: 'training/skipped_steps',
 };
 
 export class RunLog implements AsyncDisposable {
