@@ -60,10 +60,11 @@ const largestError = (results: readonly ArrayLike<number>[], expected: readonly 
 const PIXELS = 42 * 42;
 const CHANNELS = 32;
 
-const cycle = (shape: readonly number[], length: number) =>
+/** 0 to `length - 1` over and over; with `labels`, the labels of these, which go round likewise. */
+const cycle = (shape: readonly number[], length: number, labels = length) =>
   hostTensor(
     shape,
-    Int32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i % length),
+    Int32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i % length) % labels),
     'i32',
   );
 
@@ -86,7 +87,8 @@ export function segsortWorkloads({ batch }: SuiteOptions): Workload[] {
       noise([queries, CHANNELS], 1),
       noise([batch * capacity, CHANNELS], 2),
       noise([2 * batch * capacity, CHANNELS], 3),
-      cycle([queries], 21),
+      // A pixel has the label of its own segment.
+      cycle([queries], batch * capacity, 21),
       cycle([queries], batch * capacity),
       cycle([batch * capacity], 21),
       cycle([2 * batch * capacity], 21),
