@@ -92,7 +92,7 @@ describe('resolveConfig', () => {
       stages: [],
     });
     expect(again.config.network).toMatchObject({ head: null, weights: null, newHead: false });
-    expect(again.config.run).toMatchObject({ tensorboard: false, validateEvery: null, keep: 1 });
+    expect(again.config.run).toMatchObject({ recompute: 'none', tensorboard: false, validateEvery: null, keep: 1 });
     // What names a preset and a setting or two means the preset as it is now.
     const { config: now } = resolve('voc12-supervised', {}, { training: { seed: 2 } });
     expect(now.training.stages).toHaveLength(1);
@@ -184,13 +184,12 @@ describe('flags', () => {
   it('reach the configuration, also where they say none or are given twice', () => {
     const command = addConfigFlags(new Command());
     const stages = ['--stage', 'steps=5', '--stage', 'steps=6 not-restore-head'];
-    command.parse(['--validate-every', 'none', '--workers', '2', '--no-mirror', '--not-restore-head', ...stages], {
-      from: 'user',
-    });
+    const run = ['--validate-every', 'none', '--workers', '2', '--recompute', 'blocks'];
+    command.parse([...run, '--no-mirror', '--not-restore-head', ...stages], { from: 'user' });
     expect(configFromFlags(command)).toEqual({
       network: { newHead: true },
       training: { mirror: false, stages: [{ steps: 5 }, { steps: 6, newHead: true }] },
-      run: { validateEvery: null, workers: 2 },
+      run: { validateEvery: null, workers: 2, recompute: 'blocks' },
     });
   });
 
@@ -204,6 +203,7 @@ describe('flags', () => {
     ['--numerator', 'both'],
     ['--regions', 'hed'],
     ['--head', 'unet'],
+    ['--recompute', 'everything'],
   ])('refuse %s %s', (flag, text) => {
     const field = flaggedFields.find((candidate) => candidate.flag?.startsWith(flag))!;
     const [section, setting] = field.path as [string, string];

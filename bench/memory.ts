@@ -1,0 +1,114 @@
+/**
+ * What a training step takes on the GPU, with and without recomputation, by its plan alone: nothing runs, and it need not
+ * fit. ResNet-101 with PSP head and the SegSort loss, for the kernels of CPU adapters and of GPUs.
+ *
+ *   node scripts/run_bench.mjs memory [batch] [crop] [backbone] [file]        left out: 8 336 resnet101, no file
+ */
+
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { RECOMPUTE_MODES, type RecomputeMode } from '../src/autograd/recompute.js';
+import type { BackboneName } from '../src/models/designs.js';
+import { buildNetwork } from '../src/models/network.js';
+import { writeFileAtomic } from '../src/platform/files.node.js';
+import { type Gpu, openGpu } from '../src/platform/gpu.js';
+import { segsortObjective } from '../src/segsort/objectives/segsort.js';
+import { Trainer, type TrainingBatch } from '../src/segsort/trainer.js';
+import type { Plan } from '../src/tensor/plan.js';
+import { Runtime } from '../src/tensor/runtime.js';
+import { hostData } from '../src/tensor/types.js';
+
+const [batch = '8', crop = '336', backbone = 'resnet101', out] = process.argv.slice(2);
+const [images, side] = [Number(batch), Number(crop)];
+
+interface Row {
+  readonly kernels: 'cpu' | 'gpu';
+  readonly recompute: RecomputeMode;
+  /** Bytes of all slots. */
+  readonly planned: number;
+  /** Bytes that must be alive at one time. */
+  readonly live: number;
+  readonly gflop: number;
+  /** Of the FLOPs without recomputation. */
+  readonly added: number;
+  readonly dispatches: number;
+}
+
+const objective = segsortObjective({
+  ...{ cells: [5, 5], kmeansIterations: 10, concentration: 10, numerator: 'nca', banks: 2 },
+  ...{ capacity: 128, classes: 21, ignore: 255 },
+});
+
+function planOf(gpu: Gpu, cpu: boolean, recompute: RecomputeMode): Plan {
+  // A device of any kind; what is planned for is an adapter with room enough.
+  const limits = { ...limitsOf(gpu), maxStorageBufferBindingSize: 2 ** 32 - 4 };
+  using runtime = new Runtime({ device: gpu.device, facts: { ...gpu.facts, cpu, limits } });
+  using trainer = new Trainer(runtime, buildNetwork({ backbone: backbone as BackboneName, outputs: 32 }), objective, {
+    batch: images,
+    crop: [side, side],
+    steps: 1,
+    learningRate: 1e-3,
+    warmup: 0,
+    power: 0.9,
+    momentum: 0.9,
+    weightDecay: 5e-4,
+    headRateFactor: 10,
+    mean: [122.675, 116.669, 104.008],
+    seed: 1,
+    recompute,
+  });
+  const data: TrainingBatch = {
+    canvas: { shape: [images, side, side], dtype: 'u32', data: hostData('u32', images * side * side) },
+    placement: { shape: [images, 8], dtype: 'f32', data: hostData('f32', images * 8) },
+  };
+  return trainer.plan(data);
+}
+
+/** The device's limits as an object of their own: those of WebGPU are getters of a prototype. */
+function limitsOf({ facts: { limits } }: Gpu) {
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = limits;
+  const { maxComputeWorkgroupsPerDimension, maxStorageBuffersPerShaderStage } = limits;
+  return {
+    maxComputeInvocationsPerWorkgroup,
+    maxComputeWorkgroupStorageSize,
+    maxComputeWorkgroupsPerDimension,
+    maxStorageBuffersPerShaderStage,
+  };
+}
+
+await using gpu = await openGpu({ notice: () => {} });
+const rows: Row[] = [];
+for (const kernels of ['cpu', 'gpu'] as const) {
+  let plain = 0;
+  for (const recompute of RECOMPUTE_MODES) {
+    const plan = planOf(gpu, kernels === 'cpu', recompute);
+    const flops = plan.steps.reduce((sum, step) => sum + step.flops, 0);
+    if (recompute === 'none') plain = flops;
+    rows.push({
+      kernels,
+      recompute,
+      planned: plan.slots.reduce((sum, bytes) => sum + bytes, 0),
+      live: plan.liveBytes,
+      gflop: flops / 1e9,
+      added: flops / plain - 1,
+      dispatches: plan.steps.reduce((sum, { commands }) => sum + commands.length, 0),
+    });
+  }
+}
+const mebibytes = (bytes: number) => Math.round(bytes / 2 ** 20);
+console.log(`${backbone} with PSP head and SegSort loss, ${images} crops of ${side}x${side}`);
+console.table(
+  rows.map(({ kernels, recompute, planned, live, gflop, added, dispatches }) => ({
+    kernels,
+    recompute,
+    'planned MiB': mebibytes(planned),
+    'alive MiB': mebibytes(live),
+    GFLOP: Math.round(gflop),
+    'added %': Number((100 * added).toFixed(1)),
+    dispatches,
+  })),
+);
+if (out) {
+  await mkdir(dirname(out), { recursive: true });
+  await writeFileAtomic(out, `${JSON.stringify({ backbone, images, side, rows }, null, 2)}\n`);
+}
