@@ -15,12 +15,17 @@ const HALVES = `fn widen(v: vec2u) -> vec4f { return vec4f(unpack2x16float(v.x),
 fn narrow(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }
 `;
 
+/** Elements that an invocation takes on a CPU adapter. */
+const UNROLL = 4;
+
 /**
  * The kernel of a group. It walks the collapsed index space (usually one axis, or positions by channels) in 4-vectors
  * where the last axis allows. Which axes an input varies along is written into the text; extents and strides are
  * uniforms, so one pipeline serves all sizes. Whatever is f16 is widened as it is read and narrowed as it is written; what
- * lies between, inside the kernel, is f32 whatever its dtype, as a tensor's dtype is but how it is stored. On a CPU adapter an invocation takes four neighbouring vectors: measured
- * 1.6 times as fast as one there; a GPU coalesces best with one.
+ * lies between, inside the kernel, is f32 whatever its dtype, as a tensor's dtype is but how it is stored.
+ *
+ * A GPU coalesces best with one vector an invocation. On a CPU adapter it takes four, neighbours along one axis: the last
+ * (measured 1.6 times as fast as one), or the positions where channel vectors take part, which are then read once.
  */
 export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command[] {
   const shape = group.output.shape;
@@ -32,36 +37,42 @@ export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command
   const last = rank - 1;
   const width = space.extents[last]! % 4 === 0 ? 4 : 1;
   const extents = space.extents.map((extent, axis) => (axis === last ? extent / width : extent));
-  const unroll = adapter.cpu && extents[last]! % 4 === 0 && sizeOf(shape) >= UNROLL_FROM ? 4 : 1;
+  const several = adapter.cpu && sizeOf(shape) >= UNROLL_FROM;
+  const byRows = rank === 2 && space.varies.some(([rows]) => !rows) && extents[0]! % UNROLL === 0;
+  const axis = several && byRows ? 0 : last;
+  const unroll = several && extents[axis]! % UNROLL === 0 ? UNROLL : 1;
   const uniforms: Record<string, number> = { count: sizeOf(shape) / width };
-  for (let axis = 1; axis < rank; axis++) uniforms[`extent${axis}`] = extents[axis]!;
+  for (let i = 1; i < rank; i++) uniforms[`extent${i}`] = extents[i]!;
 
   const typeOf = (dtype: DType, wide: boolean) => (wide ? WIDE : NARROW)[dtype];
   const bindings: string[] = [];
   const shared: string[] = [];
   const loads: string[] = [];
+  /** From one element of an invocation to the next. */
+  const step = axis === last ? '' : ` * u.extent${last}`;
   for (const [i, { dtype }] of group.inputs.entries()) {
     const varies = space.varies[i]!;
     const wide = width === 4 && varies[last]!;
     bindings.push(`@group(0) @binding(${i + 1}) var<storage, read> in${i}: array<${typeOf(dtype, wide)}>;`);
     const terms: string[] = [];
     let stride = 1;
-    for (let axis = last; axis >= 0; axis--) {
-      if (!varies[axis]) continue;
-      if (stride === 1) terms.push(`i${axis}`);
+    for (let from = last; from >= 0; from--) {
+      if (!varies[from]) continue;
+      if (stride === 1) terms.push(`i${from}`);
       else {
-        uniforms[`stride${i}_${axis}`] = stride;
-        terms.push(`i${axis} * u.stride${i}_${axis}`);
+        uniforms[`stride${i}_${from}`] = stride;
+        terms.push(`i${from} * u.stride${i}_${from}`);
       }
-      stride *= extents[axis]!;
+      stride *= extents[from]!;
     }
     const at = varies.every(Boolean) ? 'index' : terms.join(' + ') || '0u';
-    if (varies[last]) {
+    const convert = varies[last] ? (dtype === 'f16' ? 'widen' : '') : CONVERT[dtype];
+    if (varies[axis]) {
       shared.push(`let at${i} = ${at};`);
-      const stored = `in${i}[at${i} + k]`;
-      loads.push(`let v${i} = ${dtype === 'f16' ? `widen(${stored})` : stored};`);
+      // Of two axes, an operand that varies along the first alone has one element a row.
+      loads.push(`let v${i} = ${convert}(in${i}[at${i} + k${varies[last] ? step : ''}]);`);
     } else {
-      shared.push(`let v${i} = ${CONVERT[dtype]}(in${i}[${at}]);`);
+      shared.push(`let v${i} = ${convert}(in${i}[${at}]);`);
     }
   }
 
@@ -75,10 +86,13 @@ export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command
     return `let t${i} = ${expression};  // ${op!.name}`;
   });
   const result = names.get(group.output)!;
-  body.push(`out[index + k] = ${group.output.dtype === 'f16' ? `narrow(${result})` : result};`);
+  body.push(`out[index + k${step}] = ${group.output.dtype === 'f16' ? `narrow(${result})` : result};`);
   const halves = [...group.inputs, group.output].some(({ dtype }) => dtype === 'f16');
 
-  if (space.varies.some((flags) => flags.some(Boolean) && !flags.every(Boolean))) shared.unshift(...indices(rank));
+  const first = axis === last ? [`let index = block * ${unroll}u;`] : [];
+  if (axis === 0 && last === 1) first.push(...blockOfRows(unroll));
+  else if (space.varies.some((flags) => flags.some(Boolean) && !flags.every(Boolean))) first.push(...indices(rank));
+  shared.unshift(...first);
   const blocks = Array.from({ length: unroll }, (_, k) =>
     ['{', ...[`const k = ${k}u;`, ...loads, ...body].map((line) => `  ${line}`), '}'].join('\n  '),
   );
@@ -97,8 +111,8 @@ ${bindings.join('\n')}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-  let index = ((group.y * groups.x + group.x) * 64u + local) * ${unroll}u;
-  if (index >= u.count) { return; }
+  let block = (group.y * groups.x + group.x) * 64u + local;
+  if (block * ${unroll}u >= u.count) { return; }
   ${[...shared, ...blocks].join('\n  ')}
 }
 `;
@@ -110,6 +124,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       workgroups: linearGrid(uniforms.count! / unroll, 64),
     },
   ];
+}
+
+/** Where the block of neighbouring rows of one column begins, of two axes. */
+function blockOfRows(rows: number): string[] {
+  return ['let i1 = block % u.extent1;', `let i0 = block / u.extent1 * ${rows}u;`, 'let index = i0 * u.extent1 + i1;'];
 }
 
 /** Splits the linear index into one index an axis, last axis first. */

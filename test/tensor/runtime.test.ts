@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/platform/gpu.js';
+import { forEachBroadcast } from '../../src/tensor/broadcast.js';
 import { assign, currentGraph, scalar, scope, type Tensor } from '../../src/tensor/graph.js';
 import { add, exp, mul, mulScalar, relu, sub } from '../../src/tensor/ops/elementwise.js';
 import { sum } from '../../src/tensor/ops/reduce.js';
 import { reshape } from '../../src/tensor/ops/shape.js';
 import { DeviceLostError, Runtime } from '../../src/tensor/runtime.js';
-import { f32, hostTensor } from '../../src/tensor/types.js';
+import { f32, hostTensor, sizeOf } from '../../src/tensor/types.js';
 import { testGpu } from '../support/gpu.js';
 
 const open = async () => new Runtime(await testGpu());
@@ -22,6 +23,40 @@ describe('a compiled step', () => {
     expect(await second.total.scalar()).toBe(11);
     const again = await step.run(vector(1, 0, 0), vector(7, 5, 6));
     expect(await again.total.scalar()).toBe(7);
+  });
+
+  // On CPU adapters an invocation takes several elements of long tensors: of a row, or of neighbouring rows.
+  it.each([
+    [[128, 132], [132]],
+    [
+      [128, 132],
+      [128, 1],
+    ],
+    [[131, 128], [128]],
+    [
+      [131, 126],
+      [131, 1],
+    ],
+    [
+      [4, 33, 128],
+      [33, 1],
+    ],
+    [[16640], []],
+  ])('computes %j elementwise with %j', async (shape, other) => {
+    using runtime = await open();
+    using step = runtime.compile((x: Tensor, y: Tensor) => add(mul(x, y), x));
+    const numbers = (of: number[]) =>
+      hostTensor(
+        of,
+        Array.from({ length: sizeOf(of) }, (_, i) => (i % 61) - 30),
+      );
+    const [x, y] = [numbers(shape), numbers(other)];
+    const { data } = await (await step.run(x, y)).read();
+    const expected = new Float32Array(data.length);
+    forEachBroadcast(shape, [shape, other], (i, [, at]) => {
+      expected[i] = x.data[i]! * y.data[at!]! + x.data[i]!;
+    });
+    expect(data).toEqual(expected);
   });
 
   it('traces once for each set of shapes', async () => {

@@ -10,7 +10,17 @@ import sourceSumsMerge from '../../shaders/norm_sums_merge.wgsl';
 import sourceSumsNaive from '../../shaders/norm_sums_naive.wgsl';
 import sourceSumsPartial from '../../shaders/norm_sums_partial.wgsl';
 import { apply, apply1, type Tensor, type TensorLike } from '../graph.js';
-import { input, type Kernel, linearGrid, type Op, OpError, output, scratch } from '../op.js';
+import {
+  type AdapterFacts,
+  input,
+  type Kernel,
+  linearGrid,
+  type Op,
+  OpError,
+  output,
+  type ShaderSource,
+  scratch,
+} from '../op.js';
 import { type DType, ndarray, type Shape, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
 import { add, addScalar, div, mul, mulScalar, neg, rsqrt, sub } from './elementwise.js';
 import { broadcastTo } from './shape.js';
@@ -39,13 +49,35 @@ function storedParameters(
   return Object.assign({}, ...all);
 }
 
-/** Two passes over chunks of rows, four channels at a time; the second merges the chunks in order. */
-function chunked(partial: string, merge: string, results: number, operands: readonly string[]): Kernel<None> {
+/** A first pass: its source, and what an invocation takes of the channels of a row. */
+interface FirstPass {
+  readonly name: string;
+  readonly source: ShaderSource;
+  readonly channels: number;
+  readonly workgroup: number;
+  suits(adapter: AdapterFacts): boolean;
+}
+
+/** Four channels an invocation, which GPUs coalesce. */
+const four = (source: string): FirstPass => ({
+  ...{ name: 'chunked', source, channels: 4, workgroup: 64 },
+  suits: () => true,
+});
+
+/** Sixteen, in few and long reads. */
+const sixteen = (op: 'moments' | 'normSums'): FirstPass => ({
+  ...{ name: 'wide', channels: 16, workgroup: 4 },
+  source: async () => (await import('./wide_shaders.js'))[op],
+  suits: ({ cpu }) => cpu,
+});
+
+/** Two passes over chunks of rows; the second merges the chunks in order. */
+function chunked(first: FirstPass, merge: string, results: number, operands: readonly string[]): Kernel<None> {
   return {
-    name: 'chunked',
-    when: ({ inputs }) => {
+    name: first.name,
+    when: ({ inputs, adapter }) => {
       const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
-      return channels % 4 === 0 && rows > CHUNK;
+      return channels % first.channels === 0 && rows > CHUNK && first.suits(adapter);
     },
     scratch: ({ inputs }) => {
       const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
@@ -58,13 +90,13 @@ function chunked(partial: string, merge: string, results: number, operands: read
       const outputs = Array.from({ length: results }, (_, i) => output(i));
       return [
         {
-          source: partial,
+          source: first.source,
           constants: storedParameters(inputs, operands, (dtype, name, lower) =>
             reads4(dtype, `Stored${name}`, `widen_${lower}`),
           ),
           uniforms,
           buffers: [...inputs.map((_, i) => input(i)), scratch(0)],
-          workgroups: linearGrid((chunks * channels) / 4, 64),
+          workgroups: linearGrid((chunks * channels) / first.channels, first.workgroup),
         },
         { source: merge, uniforms, buffers: [scratch(0), ...outputs], workgroups: linearGrid(channels / 4, 4) },
       ];
@@ -129,9 +161,15 @@ export const momentsOp: Op<None> = {
   samples: () => [
     { inputs: [wave([2, 3, 5, 6], 1)], params: NONE },
     { inputs: [wave([150, 8], 2)], params: NONE },
+    { inputs: [wave([3, 50, 32], 4, 1)], params: NONE },
+    { name: 'mean far from zero, in wide rows', inputs: [wave([150, 16], 5, 100)], params: NONE, tolerance: 2e-5 },
     { name: 'mean far from zero', inputs: [wave([3, 7, 7, 4], 3, 100)], params: NONE, tolerance: 2e-5 },
   ],
-  kernels: [chunked(sourcePartial, sourceMerge, 2, ['X']), oneThreadAChannel(sourceNaive, ['X'])],
+  kernels: [
+    chunked(sixteen('moments'), sourceMerge, 2, ['X']),
+    chunked(four(sourcePartial), sourceMerge, 2, ['X']),
+    oneThreadAChannel(sourceNaive, ['X']),
+  ],
   halves: () => true,
   flops: ([x]) => 4 * sizeOf(x!.shape),
 };
@@ -181,6 +219,12 @@ export const normalizeOp: Op<None> = {
   samples: () => [
     { inputs: [wave([2, 5, 4], 1), wave([4], 2), wave([4], 3, 3), wave([4], 4), wave([4], 5)], params: NONE },
     { inputs: [wave([3, 7], 1), wave([7], 2), wave([7], 3, 3), wave([7], 4), wave([7], 5)], params: NONE },
+    {
+      name: 'several rows an invocation',
+      inputs: [wave([4, 32, 144], 1), wave([144], 2), wave([144], 3, 3), wave([144], 4), wave([144], 5)],
+      params: NONE,
+      checkGrad: false,
+    },
   ],
   scalar: () => '(a - b) * (c * d) + e',
   flops: ([x]) => 3 * sizeOf(x!.shape),
@@ -211,11 +255,16 @@ export const normSumsOp: Op<None> = {
     [
       [2, 3, 5, 6],
       [150, 8],
+      [3, 50, 16],
     ].map((shape) => {
       const channels = shape[shape.length - 1]!;
       return { inputs: [wave(shape, 1, 1), wave(shape, 2), wave([channels], 3), wave([channels], 4, 3)], params: NONE };
     }),
-  kernels: [chunked(sourceSumsPartial, sourceSumsMerge, 2, ['G', 'X']), oneThreadAChannel(sourceSumsNaive, ['G', 'X'])],
+  kernels: [
+    chunked(sixteen('normSums'), sourceSumsMerge, 2, ['G', 'X']),
+    chunked(four(sourceSumsPartial), sourceSumsMerge, 2, ['G', 'X']),
+    oneThreadAChannel(sourceSumsNaive, ['G', 'X']),
+  ],
   halves: ([, , mean, inverseDeviation]) => areFloats32([mean!, inverseDeviation!]),
   flops: ([x]) => 5 * sizeOf(x!.shape),
 };

@@ -1,0 +1,3 @@
+/** First passes of batch normalisation that only software adapters run: loaded where they do. */
+export { default as moments } from '../../shaders/moments_wide.wgsl';
+export { default as normSums } from '../../shaders/norm_sums_wide.wgsl';
