@@ -75,6 +75,7 @@ declare module '@tensorflow/tfjs-core' {
   export function keep<T extends Tensor>(tensor: T): T;
   export function tensor(values: Float32Array, shape: number[]): Tensor;
   export function ones(shape: number[]): Tensor;
+  export function zeros(shape: number[]): Tensor;
   export function matMul(a: Tensor, b: Tensor): Tensor;
   export function conv2d(
     images: Tensor,

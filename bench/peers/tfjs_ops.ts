@@ -76,9 +76,9 @@ export function convGradient(tf: Tfjs, computation: ConvGradient, a: Tensor, b: 
 function dilatedGradient(tf: Tfjs, computation: ConvGradient, a: Tensor, b: Tensor): Tensor {
   const { kind, batch, height, width, inputs, outputs, kernel, stride, dilation, padding } = computation;
   const conv = (x: Tensor, filter: Tensor) => tf.conv2d(x, filter, stride, padding, 'NHWC', dilation);
-  const zeros = (shape: number[]) => tf.tensor(new Float32Array(shape.reduce((size, extent) => size * extent)), shape);
-  if (kind === 'conv2d-input-grad') return tf.grads((x) => conv(x!, b))([zeros([batch, height, width, inputs])], a)[0]!;
-  return tf.grads((filter) => conv(a, filter!))([zeros([kernel, kernel, inputs, outputs])], b)[0]!;
+  if (kind === 'conv2d-input-grad')
+    return tf.grads((x) => conv(x!, b))([tf.zeros([batch, height, width, inputs])], a)[0]!;
+  return tf.grads((filter) => conv(a, filter!))([tf.zeros([kernel, kernel, inputs, outputs])], b)[0]!;
 }
 
 function normalize(tf: Tfjs, x: Tensor, axes: number[], scale?: Tensor, offset?: Tensor): Tensor {
@@ -92,9 +92,15 @@ function bottlenecksLoss(
   x: Tensor,
   filters: readonly Tensor[],
 ): Tensor {
-  // Its gradient of batch norm wants a scale.
+  // Its gradient of batch norm wants a scale and an offset.
   const unit = (input: Tensor, filter: Tensor, rate = 0) =>
-    normalize(tf, tf.conv2d(input, filter, 1, rate, 'NHWC', Math.max(rate, 1)), [0, 1, 2], tf.ones([filter.shape[3]!]));
+    normalize(
+      tf,
+      tf.conv2d(input, filter, 1, rate, 'NHWC', Math.max(rate, 1)),
+      [0, 1, 2],
+      tf.ones([filter.shape[3]!]),
+      tf.zeros([filter.shape[3]!]),
+    );
   let y = x;
   for (let block = 0; block < blocks; block++) {
     const [reduce, middle, expand] = filters.slice(3 * block, 3 * block + 3) as [Tensor, Tensor, Tensor];
