@@ -2,7 +2,7 @@
  * What a training step takes on the GPU, with and without recomputation, by its plan alone: nothing runs, and it need not
  * fit. ResNet-101 with PSP head and the SegSort loss, for the kernels of CPU adapters and of GPUs.
  *
- *   node scripts/run_bench.mjs memory [batch] [crop] [backbone] [file]        left out: 8 336 resnet101, no file
+ *   node scripts/run_bench.mjs memory [batch] [crop] [backbone] [precision] [file]        left out: 8 336 resnet101 f32, no file
  */
 
 import { mkdir } from 'node:fs/promises';
@@ -13,12 +13,12 @@ import { buildNetwork } from '../src/models/network.js';
 import { writeFileAtomic } from '../src/platform/files.node.js';
 import { type Gpu, openGpu } from '../src/platform/gpu.js';
 import { segsortObjective } from '../src/segsort/objectives/segsort.js';
-import { Trainer, type TrainingBatch } from '../src/segsort/trainer.js';
+import { type Precision, Trainer, type TrainingBatch } from '../src/segsort/trainer.js';
 import type { Plan } from '../src/tensor/plan.js';
 import { Runtime } from '../src/tensor/runtime.js';
 import { hostData } from '../src/tensor/types.js';
 
-const [batch = '8', crop = '336', backbone = 'resnet101', out] = process.argv.slice(2);
+const [batch = '8', crop = '336', backbone = 'resnet101', precision = 'f32', out] = process.argv.slice(2);
 const [images, side] = [Number(batch), Number(crop)];
 
 interface Row {
@@ -56,6 +56,7 @@ function planOf(gpu: Gpu, cpu: boolean, recompute: RecomputeMode): Plan {
     mean: [122.675, 116.669, 104.008],
     seed: 1,
     recompute,
+    precision: precision as Precision,
   });
   const data: TrainingBatch = {
     canvas: { shape: [images, side, side], dtype: 'u32', data: hostData('u32', images * side * side) },
@@ -96,7 +97,7 @@ for (const kernels of ['cpu', 'gpu'] as const) {
   }
 }
 const mebibytes = (bytes: number) => Math.round(bytes / 2 ** 20);
-console.log(`${backbone} with PSP head and SegSort loss, ${images} crops of ${side}x${side}`);
+console.log(`${backbone} with PSP head and SegSort loss, ${images} crops of ${side}x${side}, ${precision}`);
 console.table(
   rows.map(({ kernels, recompute, planned, live, gflop, added, dispatches }) => ({
     kernels,
@@ -110,5 +111,5 @@ console.table(
 );
 if (out) {
   await mkdir(dirname(out), { recursive: true });
-  await writeFileAtomic(out, `${JSON.stringify({ backbone, images, side, rows }, null, 2)}\n`);
+  await writeFileAtomic(out, `${JSON.stringify({ backbone, images, side, precision, rows }, null, 2)}\n`);
 }

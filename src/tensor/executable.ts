@@ -88,7 +88,7 @@ export async function buildExecutable(device: GPUDevice, pipelines: PipelineCach
     for (const buffer of owned) buffer.destroy();
     const total = plan.slots.reduce((sum, bytes) => sum + bytes, 0);
     throw new Error(
-      `out of GPU memory: the plan's ${plan.slots.length} slots take ${megabytes(total)}; use a smaller batch or crop`,
+      `out of GPU memory: the plan's ${plan.slots.length} slots take ${megabytes(total)}; use a smaller batch or crop, or recomputation (--recompute)`,
     );
   }
 
