@@ -3,9 +3,10 @@
  * what came out as JSON, from which `scripts/write_results.mjs` makes docs/results.md:
  *
  *   node scripts/run_results.mjs --data FOLDER --out bench/results/real-data-DEVICE.json [--seeds 1,2,3] [--only camvid]
- *        [--every 2] [-- further flags of `segsort train`, such as --preset voc12-supervised --steps 30000]
+ *        [--every 2] [--every-unsupervised 6] [-- further flags of `segsort train`, such as --preset voc12-supervised --steps 30000]
  *
- * FOLDER holds the data sets `voc-animals` and `camvid`; `--every n` trains on every n-th image of their lists. Every run is a `segsort` command as a user would type it. Runs that
+ * FOLDER holds the data sets `voc-animals` and `camvid`; `--every n` trains on every n-th image of their lists. (Finding
+ * the regions of a photograph takes seconds, so that unsupervised runs can have fewer.) Every run is a `segsort` command as a user would type it. Runs that
  * OUT holds already are not repeated, so that it can be stopped and started again.
  */
 import { spawnSync } from 'node:child_process';
@@ -24,6 +25,7 @@ const { values, positionals } = parseArgs({
     seeds: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
     every: { type: 'string', default: '1' },
+    'every-unsupervised': { type: 'string' },
     prototypes: { type: 'string', default: '200' },
     images: { type: 'string', default: '60' },
   },
@@ -61,7 +63,7 @@ for (const seed of values.seeds.split(','))
           '--classes',
           classes,
           '--list',
-          trainingList(dataset),
+          trainingList(dataset, objective),
           '--out',
           run,
           ...COMMON,
@@ -78,15 +80,16 @@ for (const seed of values.seeds.split(','))
         dataset,
         objective,
         seed: Number(seed),
-        trainingImages: linesOf(trainingList(dataset)).length,
+        trainingImages: linesOf(trainingList(dataset, objective)).length,
         ...readRun(run),
       });
       save();
     }
 
 /** A list of every so many images of a data set's training list. */
-function trainingList(dataset) {
-  const every = Number(values.every);
+function trainingList(dataset, objective) {
+  const unsupervised = objective === 'segsort-unsupervised';
+  const every = Number((unsupervised && values['every-unsupervised']) || values.every);
   const lines = readFileSync(join(values.data, dataset, 'train.txt'), 'utf8')
     .trim()
     .split('\n');

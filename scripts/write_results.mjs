@@ -33,7 +33,7 @@ function section(file) {
     const { network, training } = own[0].config;
     parts.push(
       `### ${dataset}`,
-      `Network \`${network.backbone}\` from random weights, ${own[0].trainingImages} training images; ${training.steps} steps of ${training.batch} crops of ` +
+      `Network \`${network.backbone}\` from random weights, ${imagesOf(own)} training images; ${training.steps} steps of ${training.batch} crops of ` +
         `${training.crop.join('x')}, images scaled by ${training.scale.join(' to ')}; seeds ${[...new Set(own.map(({ seed }) => seed))].join(', ')}; ` +
         `${own[0].evaluation.images} held-out images at full size, whole. All in percent.`,
       table(
@@ -60,6 +60,13 @@ function section(file) {
     );
   }
   return parts.filter(Boolean).join('\n\n');
+}
+
+/** `219 training images`, or how many each method had. */
+function imagesOf(runs) {
+  const counts = new Map(runs.map(({ objective, trainingImages }) => [TITLES[objective], trainingImages]));
+  if (new Set(counts.values()).size === 1) return runs[0].trainingImages;
+  return [...counts].map(([title, count]) => `${count} (${title})`).join(', ');
 }
 
 /** The best and the worst images of each method that retrieves, and what it retrieved: the contact sheet in words. */

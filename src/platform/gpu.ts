@@ -2,11 +2,8 @@
  * The way to a GPU, the same in Node and in the browser: one adapter, one device with the adapter's largest
  * limits, and what is known of it. `#gpu` is `gpu.node.ts` under Node and `gpu.browser.ts` in a bundle for browsers.
  */
-import { findAdapter } from '#gpu';
+import { findAdapter as find } from '#gpu';
 import type { MatrixProbe, MatrixUnits, SubgroupMatrixConfig } from './matrix_units.js';
-
-/** For the benchmarks, whose contenders open devices of their own on the same adapter. */
-export { findAdapter };
 
 export type AdapterChoice = 'auto' | 'gpu' | 'cpu';
 
@@ -74,6 +71,13 @@ export interface FoundAdapter {
   /** Called with the device when it opens; returns what is to be called when it closes. */
   hold(device: GPUDevice): () => void;
 }
+
+/**
+ * The adapter that a device is asked of, for programs that open devices of their own, as benchmarks do.
+ *
+ * @throws GpuUnavailableError where there is none
+ */
+export const findAdapter = (options: GpuOptions): Promise<FoundAdapter> => find(options);
 
 /** No adapter: `attempts` says where it was looked for. `adviceFor` in `report.ts` says what to install. */
 export class GpuUnavailableError extends Error {
