@@ -14,6 +14,12 @@ export interface FusedGroup {
 const MAX_NODES = 24;
 
 /**
+ * As many as browsers allow with 10 bindings. Where an adapter has more, under Node, they are not used: what is f16 is rounded
+ * between kernels and not within, so that results would depend on where the same adapter is used from.
+ */
+const MOST_INPUTS = 9;
+
+/**
  * Groups the live elementwise nodes. A producer joins its consumer's group when that group is all that reads it,
  * it has the group's shape, and the group's inputs still fit the adapter's bindings. Returns the groups by the id
  * of their last node.
@@ -27,7 +33,7 @@ export function fuse(
   const consumers = countConsumers(live);
   const absorbed = new Set<Node>();
   const groups = new Map<number, FusedGroup>();
-  const maxInputs = limits.maxStorageBuffersPerShaderStage - 1;
+  const maxInputs = Math.min(limits.maxStorageBuffersPerShaderStage - 1, MOST_INPUTS);
 
   for (let id = graph.nodes.length - 1; id >= 0; id--) {
     const root = graph.nodes[id]!;

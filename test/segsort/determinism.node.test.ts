@@ -7,7 +7,8 @@ import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { chromeForTests } from '../../scripts/chrome.js';
 import { type Gpu, openGpu } from '../../src/platform/gpu.js';
 import { Runtime } from '../../src/tensor/runtime.js';
-import { twentySteps } from '../support/twenty_steps.js';
+import { PLAIN_KERNELS } from '../support/plain_kernels.js';
+import { mixedSteps, twentySteps } from '../support/twenty_steps.js';
 
 const TIMEOUT = 240_000;
 let gpu: Gpu;
@@ -49,17 +50,22 @@ afterAll(async () => {
   await gpu?.close();
 });
 
-it('trains to the same bits in Chrome', { timeout: TIMEOUT }, async () => {
+it('trains to the same bits in Chrome, in f32 and in mixed precision', { timeout: TIMEOUT }, async () => {
+  using plain = new Runtime(gpu, { kernels: PLAIN_KERNELS });
+  const mixed = await mixedSteps(plain);
+  expect(Object.keys(mixed)).toContain('loss_scale/scale');
   const { outputFiles } = await build({
     stdin: {
       contents: `
         import { openGpu } from './src/platform/gpu.js';
         import { Runtime } from './src/tensor/runtime.js';
-        import { twentySteps } from './test/support/twenty_steps.js';
+        import { PLAIN_KERNELS } from './test/support/plain_kernels.js';
+        import { mixedSteps, twentySteps } from './test/support/twenty_steps.js';
         globalThis.run = async () => {
           const gpu = await openGpu({ notice: () => {} });
           if (!gpu.facts.cpu) throw new Error('Chrome computes on a GPU: ' + gpu.facts.description);
-          return await twentySteps(new Runtime(gpu));
+          const mixed = await mixedSteps(new Runtime(gpu, { kernels: PLAIN_KERNELS }));
+          return { mixed, whole: await twentySteps(new Runtime(gpu)) };
         };`,
       resolveDir: inject('root'),
       loader: 'ts',
@@ -82,9 +88,10 @@ it('trains to the same bits in Chrome', { timeout: TIMEOUT }, async () => {
     const tab = await browser.newPage();
     await tab.goto(`http://localhost:${port}/`);
     const hashes = await tab.evaluate(() =>
-      (globalThis as unknown as { run(): Promise<Record<string, string>> }).run(),
+      (globalThis as unknown as { run(): Promise<Record<string, Record<string, string>>> }).run(),
     );
-    expect(hashes).toEqual(expected);
+    expect(hashes.mixed).toEqual(mixed);
+    expect(hashes.whole).toEqual(expected);
   } finally {
     await browser.close();
   }

@@ -1,4 +1,4 @@
-/** Twenty training steps from a fixed seed, and what they leave: for comparing runs bit for bit. */
+/** Training steps from a fixed seed, and what they leave: for comparing runs bit for bit. */
 
 import { parseSafetensors } from '../../src/checkpoints/safetensors.js';
 import { buildNetwork } from '../../src/models/network.js';
@@ -58,7 +58,24 @@ export async function twentySteps(
   }
   using trainer = open();
   const from = checkpoint ? trainer.restore(checkpoint, 'checkpoint.safetensors') : 0;
-  const { tensors } = parseSafetensors(await train(trainer, from, STEPS), 'checkpoint.safetensors');
+  return await hashesOf(await train(trainer, from, STEPS));
+}
+
+const MIXED_STEPS = 4;
+
+/**
+ * The same of a few steps in mixed precision, for a runtime with `PLAIN_KERNELS`: others are slow to compile where halves are
+ * emulated.
+ */
+export async function mixedSteps(runtime: Runtime): Promise<Record<string, string>> {
+  const network = buildNetwork({ backbone: 'digits', outputs: 16 });
+  using trainer = new Trainer(runtime, network, OBJECTIVE, { ...OPTIONS, precision: 'mixed' });
+  for (let step = 0; step < MIXED_STEPS; step++) await trainer.step(sceneBatch(step, { batch: 4, size: 32 }), step);
+  return await hashesOf(await trainer.checkpoint(MIXED_STEPS));
+}
+
+async function hashesOf(checkpoint: Uint8Array<ArrayBuffer>): Promise<Record<string, string>> {
+  const { tensors } = parseSafetensors(checkpoint, 'checkpoint.safetensors');
   const hashes: Record<string, string> = {};
   for (const [name, { data }] of tensors) {
     const digest = await crypto.subtle.digest('SHA-256', new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
