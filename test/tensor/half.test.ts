@@ -46,7 +46,7 @@ describe('bits of halves', () => {
 describe('halves on the GPU', () => {
   it('narrows and widens as the host does, subnormal numbers too', async () => {
     using runtime = new Runtime(await testGpu());
-    const values = [0, 1, -1, 1 / 3, 65504, -65519, 2 ** -14, 2 ** -20, 3 * 2 ** -25, 1 + 2 ** -11];
+    const values = [0, 1, -1, 1 / 3, 65504, -65519, 2 ** -14, 2 ** -20, 3 * 2 ** -25, 1 + 2 ** -11, -(2 ** -24), 7];
     using step = runtime.compile((x) => {
       const narrow = cast(x, 'f16');
       return { narrow, wide: cast(narrow, 'f32') };
