@@ -113,6 +113,7 @@ export {
   type ViewOptions,
   windowOrigins,
 } from './segsort/views.js';
+export { type Argument, CompiledStep, Result, type Results, type Values } from './tensor/compiled_step.js';
 export {
   apply,
   apply1,

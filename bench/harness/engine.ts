@@ -1,7 +1,8 @@
 /** The engine itself as a contender. */
 import type { Gpu } from '../../src/platform/gpu.js';
+import { type CompiledStep, Result, type Results } from '../../src/tensor/compiled_step.js';
 import type { Plan } from '../../src/tensor/plan.js';
-import { type CompiledStep, Result, type Results, Runtime, type RuntimeOptions } from '../../src/tensor/runtime.js';
+import { Runtime, type RuntimeOptions } from '../../src/tensor/runtime.js';
 import type { Returned } from '../../src/tensor/trace.js';
 import { computed } from './engine_ops.js';
 import type { Contender, PreparedWorkload } from './types.js';

@@ -2,13 +2,15 @@
  * Exact nearest neighbours in tables of any length: every query is compared with every row, on the GPU, and the table is
  * streamed through it where it does not fit.
  */
+
+import type { CompiledStep } from '../tensor/compiled_step.js';
 import { assign, type Tensor } from '../tensor/graph.js';
 import { takeAlong } from '../tensor/ops/along.js';
 import { addIntegers } from '../tensor/ops/elementwise.js';
 import { concat } from '../tensor/ops/layout.js';
 import { MAX_K, topK } from '../tensor/ops/select_k.js';
 import type { Resident } from '../tensor/resident.js';
-import type { CompiledStep, Runtime } from '../tensor/runtime.js';
+import type { Runtime } from '../tensor/runtime.js';
 import { BYTES_PER_ELEMENT, type HostTensor, hostTensor } from '../tensor/types.js';
 import { GROUP, NO_SIMILARITY } from './ops/nearest_groups.js';
 import { nearestPrototypes } from './retrieval.js';

@@ -1,7 +1,8 @@
 /** What the ways of segmenting an image have in common: whole (`segmenter_whole.ts`) or by views (`segmenter_views.ts`). */
 import type { Network } from '../models/network.js';
+import type { Result } from '../tensor/compiled_step.js';
 import type { Resident } from '../tensor/resident.js';
-import type { Result, Runtime } from '../tensor/runtime.js';
+import type { Runtime } from '../tensor/runtime.js';
 import type { HostTensor } from '../tensor/types.js';
 import { PAIR_CAPACITY } from './label_pairs.js';
 import type { ImageBatch, SegmentedImage } from './segmented_image.js';

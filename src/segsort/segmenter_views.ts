@@ -3,6 +3,8 @@
  * size, so that memory for its activations does not grow with the image. What the views say of each pixel is added up on
  * the GPU: the votes of the prototypes nearest to its segment, or its probabilities.
  */
+
+import type { CompiledStep, Result } from '../tensor/compiled_step.js';
 import type { Tensor } from '../tensor/graph.js';
 import { assign, scalar } from '../tensor/graph.js';
 import { add, where } from '../tensor/ops/elementwise.js';
@@ -13,7 +15,6 @@ import { sum } from '../tensor/ops/reduce.js';
 import { argmax } from '../tensor/ops/select_k.js';
 import { reshape } from '../tensor/ops/shape.js';
 import type { Resident } from '../tensor/resident.js';
-import type { CompiledStep, Result } from '../tensor/runtime.js';
 import { type HostTensor, hostTensor } from '../tensor/types.js';
 import { clusterCount } from './clustering.js';
 import { shrinkLabels } from './label_maps.js';

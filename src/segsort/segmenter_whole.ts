@@ -1,11 +1,11 @@
 /** Segments batches of images that the network sees whole, each on the same canvas. */
 import { Pass } from '../models/layers.js';
+import type { CompiledStep } from '../tensor/compiled_step.js';
 import type { Tensor } from '../tensor/graph.js';
 import { sampleCrop } from '../tensor/ops/image.js';
 import { resizeBilinear } from '../tensor/ops/resize.js';
 import { argmax } from '../tensor/ops/select_k.js';
 import { reshape } from '../tensor/ops/shape.js';
-import type { CompiledStep } from '../tensor/runtime.js';
 import type { HostTensor } from '../tensor/types.js';
 import { clusterCount } from './clustering.js';
 import { shrinkLabels } from './label_maps.js';

@@ -6,9 +6,10 @@ import { parseSafetensors } from '../checkpoints/safetensors.js';
 import { CheckpointError, restoreCheckpoint, serializeCheckpoint } from '../models/checkpoint.js';
 import type { Network } from '../models/network.js';
 import { allocateParameters, type Parameter, type Part } from '../models/parameter.js';
+import type { Result } from '../tensor/compiled_step.js';
 import type { Plan } from '../tensor/plan.js';
 import type { FlatGroup, Resident } from '../tensor/resident.js';
-import type { Result, Runtime } from '../tensor/runtime.js';
+import type { Runtime } from '../tensor/runtime.js';
 import type { Objective, PreparedObjective } from './objectives/objective.js';
 import { type TrainingBatch, TrainingStep } from './training_step.js';
 

@@ -1,10 +1,10 @@
 /** A network that sees images through windows of one size: each window's features are kept for `blendWindows`. */
 import { Pass } from '../models/layers.js';
+import type { CompiledStep } from '../tensor/compiled_step.js';
 import { assign, constant } from '../tensor/graph.js';
 import { equal, where } from '../tensor/ops/elementwise.js';
 import { sampleCrop } from '../tensor/ops/image.js';
 import type { Resident } from '../tensor/resident.js';
-import type { CompiledStep } from '../tensor/runtime.js';
 import { type HostTensor, hostTensor } from '../tensor/types.js';
 import type { SegmenterContext } from './segmenter_engine.js';
 import { type Extents, originTable, type View, viewSize, windowOrigins } from './views.js';
