@@ -3,10 +3,11 @@
  * what came out as JSON, from which `scripts/write_results.mjs` makes docs/results.md:
  *
  *   node scripts/run_results.mjs --data FOLDER --out bench/results/real-data-DEVICE.json [--seeds 1,2,3] [--only camvid]
- *        [--every 2] [--every-unsupervised 6] [-- further flags of `segsort train`, such as --preset voc12-supervised --steps 30000]
+ *        [--every 2] [--every-unsupervised 6] [--profile '--preset small --batch 4'] [-- further flags of `segsort train`, such as --preset voc12-supervised --steps 30000]
  *
  * FOLDER holds the data sets `voc-animals` and `camvid`; `--every n` trains on every n-th image of their lists. (Finding
- * the regions of a photograph takes seconds, so that unsupervised runs can have fewer.) Every run is a `segsort` command as a user would type it. Runs that
+ * the regions of a photograph takes seconds, so that unsupervised runs can have fewer.) `--profile`, which may be repeated, adds what the parts of a training step with such flags of
+ * `segsort profile` cost. Every run is a `segsort` command as a user would type it. Runs that
  * OUT holds already are not repeated, so that it can be stopped and started again.
  */
 import { spawnSync } from 'node:child_process';
@@ -26,6 +27,7 @@ const { values, positionals } = parseArgs({
     only: { type: 'string', default: '' },
     every: { type: 'string', default: '1' },
     'every-unsupervised': { type: 'string' },
+    profile: { type: 'string', multiple: true, default: [] },
     prototypes: { type: 'string', default: '200' },
     images: { type: 'string', default: '60' },
   },
@@ -85,6 +87,21 @@ for (const seed of values.seeds.split(','))
       });
       save();
     }
+
+for (const flags of values.profile) {
+  results.profiles ??= [];
+  if (results.profiles.some((profile) => profile.flags === flags)) continue;
+  const file = join(values.runs, 'profile.json');
+  mkdirSync(values.runs, { recursive: true });
+  segsort('profile', ...flags.split(' '), '--json', file);
+  const { settings, kernels, milliseconds } = JSON.parse(readFileSync(file, 'utf8'));
+  const parts = {};
+  for (const kernel of kernels) parts[kernel.part] = (parts[kernel.part] ?? 0) + kernel.milliseconds;
+  const { backbone, head } = settings.network;
+  const { batch, crop } = settings.training;
+  results.profiles.push({ flags, backbone, head, batch, crop, milliseconds, parts });
+  save();
+}
 
 /** A list of every so many images of a data set's training list. */
 function trainingList(dataset, objective) {

@@ -23,7 +23,7 @@ const table = (heading, rows) =>
   [heading, heading.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
 function section(file) {
-  const { runs } = JSON.parse(readFileSync(folder + file, 'utf8'));
+  const { runs, profiles = [] } = JSON.parse(readFileSync(folder + file, 'utf8'));
   const { adapter, system, node } = runs[0].environment;
   const parts = [
     `## ${adapter.device || adapter.description} (${adapter.driver || adapter.backend}; ${system}, Node ${node.replace('v', '')})`,
@@ -59,7 +59,30 @@ function section(file) {
       ...sheets(own),
     );
   }
+  if (profiles.length > 0) parts.push(...cost(profiles));
   return parts.filter(Boolean).join('\n\n');
+}
+
+/** What the parts of a training step take. */
+function cost(profiles) {
+  const rows = profiles.map(({ backbone, batch, crop, parts }) => {
+    const total = Object.values(parts).reduce((sum, value) => sum + value, 0);
+    const share = (...names) => percent(names.reduce((sum, name) => sum + (parts[name] ?? 0), 0) / total);
+    const network = share('backbone', 'head', 'input');
+    return [
+      `\`${backbone}\`, ${batch} x ${crop.join('x')}`,
+      network,
+      share('clustering'),
+      share('loss'),
+      share('optimiser', 'other', 'recompute'),
+      share('clustering', 'loss'),
+    ];
+  });
+  return [
+    '### Cost of clustering and loss',
+    'Shares of the time of the kernels of a SegSort training step, in percent (`segsort profile`, medians by timestamps):',
+    table(['', 'network', 'clustering', 'loss', 'optimiser and rest', 'clustering and loss together'], rows),
+  ];
 }
 
 /** `219 training images`, or how many each method had. */
