@@ -19,8 +19,8 @@ const wgsl: Plugin = {
 const shared = {
   provide: { root, data: existsSync(data) ? data : '' },
   // A software adapter takes seconds for what a GPU does in milliseconds.
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
 };
 
 export default defineConfig({

@@ -3,7 +3,7 @@
  * what came out as JSON, from which `scripts/write_results.mjs` makes docs/results.md:
  *
  *   node scripts/run_results.mjs --data FOLDER --out bench/results/real-data-DEVICE.json [--seeds 1,2,3] [--only camvid]
- *        [--every 2] [--every-unsupervised 6] [--profile '--preset small --batch 4'] [-- further flags of `segsort train`, such as --preset voc12-supervised --steps 30000]
+ *        [--every 2] [--every-unsupervised 6] [--profile='--preset small --batch 4'] [-- further flags of `segsort train`, such as --preset voc12-supervised --steps 30000]
  *
  * FOLDER holds the data sets `voc-animals` and `camvid`; `--every n` trains on every n-th image of their lists. (Finding
  * the regions of a photograph takes seconds, so that unsupervised runs can have fewer.) `--profile`, which may be repeated, adds what the parts of a training step with such flags of

@@ -7,7 +7,6 @@ import type { SegmentedImage } from '../../segsort/segmenter.js';
 import { contactSheet, type SheetRow } from '../../viz/contact_sheet.js';
 import { maskOf } from '../../viz/maps.js';
 import type { ShownSegment } from '../../viz/sheet_parts.js';
-import { percent } from '../table.js';
 import { type NearestSegment, nearestSegments } from './explanation.js';
 import type { TrainingSegments } from './retrieved.js';
 import type { ImageScore } from './scoring.js';
@@ -74,7 +73,7 @@ export class SheetBuilder {
     return {
       score,
       caption: stem(found.name),
-      detail: pixelAccuracy === null ? '' : `IoU ${percent(meanIou)}%, ${percent(pixelAccuracy)}% right`,
+      detail: pixelAccuracy === null ? '' : `IoU ${rounded(meanIou)}%, ${rounded(pixelAccuracy)}% right`,
       image: imageOf(segmented),
       truth: { height, width, data: truthOf(segmented) },
       prediction: { height, width, data: segmented.labels },
@@ -162,6 +161,8 @@ export function embeddingMap({ height, width }: Found, { embedding }: Segments) 
   }
   return { height, width, channels, data };
 }
+
+const rounded = (share: number | null): string => ((share ?? 0) * 100).toFixed(0);
 
 /** File name without folder and ending. */
 const stem = (path: string): string => basename(path).replace(/\.[^.]*$/, '');
