@@ -2,6 +2,7 @@
  * A trace as the steps that its plan has, and the order they run in where the backward pass computes values again:
  * what `recompute.ts` decides by and `recompute_rewrite.ts` writes down.
  */
+import { epiloguesOf } from '../tensor/epilogue.js';
 import { type FusedGroup, fuse } from '../tensor/fuse.js';
 import type { Node, Span, Tensor } from '../tensor/graph.js';
 import type { AdapterFacts } from '../tensor/op.js';
@@ -9,12 +10,16 @@ import { bytesOf, liveNodes, rootOf } from '../tensor/plan.js';
 import type { Trace } from '../tensor/trace.js';
 import { sizeOf } from '../tensor/types.js';
 
-/** What runs at one time: a fused group of elementwise nodes, or one node. */
+/**
+ * What runs at one time: a fused group of elementwise nodes, or one node, with its epilogue, if there is one, whether or not
+ * the kernel to come can compute it: so that an epilogue is never repeated without what it belongs to, by another kernel.
+ */
 export interface Step {
   readonly nodes: readonly Node[];
   /** The values read, each once; never aliases. */
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
+  /** Without those of an epilogue, which take next to no time. */
   readonly flops: number;
   /** Whether gradients appended it. */
   readonly backward: boolean;
@@ -47,10 +52,12 @@ export function stepsOf({ graph, results }: Trace, { limits }: AdapterFacts): St
   const groups = fuse(graph, live, new Set([...wanted, ...graph.pinned]), limits);
   const fusedAway = new Set<Node>();
   for (const [id, { nodes }] of groups) for (const node of nodes) if (node.id !== id) fusedAway.add(node);
+  const epilogues = epiloguesOf(graph, live);
+  for (const node of epilogues.values()) fusedAway.add(node);
   const blocks = outermost(graph.blocks);
   const all = graph.nodes
     .filter((node) => live.has(node) && node.op && !node.op.alias && !fusedAway.has(node))
-    .map((node) => stepOf(node, groups.get(node.id), blocks, graph.backward));
+    .map((node) => stepOf(node, groups.get(node.id), epilogues.get(node), blocks, graph.backward));
   const producers = new Map<Tensor, Step>();
   const readers = new Map<Tensor, Step[]>();
   for (const step of all) {
@@ -63,10 +70,16 @@ export function stepsOf({ graph, results }: Trace, { limits }: AdapterFacts): St
   return { all, producers, readers, kept: new Set(wanted.map(rootOf)), blocks };
 }
 
-function stepOf(node: Node, group: FusedGroup | undefined, blocks: readonly Span[], backward: readonly Span[]): Step {
-  const nodes = group?.nodes ?? [node];
+function stepOf(
+  node: Node,
+  group: FusedGroup | undefined,
+  epilogue: Node | undefined,
+  blocks: readonly Span[],
+  backward: readonly Span[],
+): Step {
+  const nodes = group?.nodes ?? (epilogue ? [node, epilogue] : [node]);
   const inputs = new Set((group?.inputs ?? node.inputs).map(rootOf));
-  const outputs = group ? [group.output] : node.outputs;
+  const outputs = group ? [group.output] : nodes.flatMap((member) => member.outputs);
   const [block, ...others] = new Set(nodes.map(({ id }) => blocks.findIndex((span) => isIn(span, id))));
   const flops = group
     ? nodes.length * sizeOf(group.output.shape)

@@ -31,6 +31,12 @@ export interface Op<P = any> {
    */
   alias?(params: P): number;
   /**
+   * For ops whose output 0 holds inputs as they are, in one piece each: the elements of it at which the first inputs begin. What
+   * computes them may then write them there at once (see `parts.ts`), and the commands that name such an input are left out: they do
+   * nothing but copy it.
+   */
+  parts?(inputs: readonly TensorType[], params: P): readonly number[];
+  /**
    * Whether it takes these inputs, some of which are f16. Where not, or where an output could not be stored as f16
    * (`canBeHalf`), the trace casts the inputs to f32 beforehand. Default: no.
    */
@@ -97,8 +103,22 @@ export interface Kernel<P = any> {
   /** Bytes of each scratch buffer, for variants of several passes. */
   scratch?(context: KernelContext<P>): number[];
   commands(context: KernelContext<P>): Command[];
+  /** What it can compute on the way of other ops that read output 0 alone, by their names. */
+  readonly epilogues?: Readonly<Record<string, Epilogue<P>>>;
   /** Choices that can be found by measuring (see `AdapterFacts.tuning`). */
   tuning?(context: KernelContext<P>): readonly Tuning[];
+}
+
+/** Commands, and the bytes of each scratch buffer that they use. */
+export interface Passes {
+  readonly commands: readonly Command[];
+  readonly scratch: readonly number[];
+}
+
+/** An op whose one input is another's result, and is computed while that lies in registers. */
+export interface Epilogue<P = any> {
+  /** All that writes the kernel's own outputs and, numbered on from these, the other op's; null where it cannot. */
+  passes(context: KernelContext<P>): Passes | null;
 }
 
 export type Command = Dispatch | Copy;

@@ -2,6 +2,7 @@
  * From a graph to a plan: which kernels run in which order, and where every value lies. A plan is plain data; it can
  * be made and printed without a GPU. `executable.ts` turns it into buffers, pipelines and bind groups.
  */
+import { epiloguesOf, joined } from './epilogue.js';
 import { fuse } from './fuse.js';
 import { fusedCommands } from './fused_kernel.js';
 import { describe, type Graph, type Node, type Tensor } from './graph.js';
@@ -11,11 +12,11 @@ import { type KernelOverrides, selectKernel } from './select.js';
 import { BYTES_PER_ELEMENT, showShape, sizeOf, type TensorType } from './types.js';
 
 export interface PlanStep {
-  /** `block1/unit_1/conv1: conv2d`, or the fused ops joined with `+`. */
+  /** `block1/unit_1/conv1: conv2d`, or the fused ops, or an op and its epilogue, joined with `+`. */
   readonly label: string;
   readonly op: string;
   readonly variant: string;
-  /** The node (the last one, if fused) whose outputs are written. */
+  /** The node (the last one, if fused; the first, if it has an epilogue) whose outputs are written. */
   readonly node: Node;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
@@ -87,6 +88,7 @@ export function makePlan(
   const fusedAway = new Set<Node>();
   for (const [id, group] of groups) for (const node of group.nodes) if (node.id !== id) fusedAway.add(node);
 
+  const epilogues = epiloguesOf(graph, live);
   const steps: PlanStep[] = [];
   for (const node of graph.nodes) {
     if (!live.has(node) || !node.op || node.op.alias || fusedAway.has(node)) continue;
@@ -100,23 +102,25 @@ export function makePlan(
     } else {
       const context = { inputs: node.inputs, outputs: node.outputs, params: node.params, adapter };
       const kernel = selectKernel(node.op, context, overrides);
-      const flops = node.op.flops?.(node.inputs, node.outputs, node.params) ?? sizeOf(node.outputs[0]!.shape);
-      steps.push(
-        makeStep(
-          node,
-          node.op.name,
-          kernel.name,
-          node.inputs,
-          node.outputs,
-          kernel.commands(context),
-          kernel.scratch?.(context) ?? [],
-          flops,
-        ),
-      );
+      const behind = epilogues.get(node);
+      const both = joined(kernel, context, behind, overrides);
+      if (both) fusedAway.add(behind!);
+      const nodes = both ? [node, behind!] : [node];
+      const { commands, scratch } = both ?? {
+        commands: kernel.commands(context),
+        scratch: kernel.scratch?.(context) ?? [],
+      };
+      const op = nodes.map((member) => member.op!.name).join('+');
+      const outputs = nodes.flatMap((member) => member.outputs);
+      const flops = nodes.reduce((sum, member) => sum + flopsOf(member), 0);
+      steps.push(makeStep(node, op, kernel.name, node.inputs, outputs, commands, scratch, flops));
     }
   }
   return { graph, steps, results, ...placeValues(steps, kept, adapter) };
 }
+
+const flopsOf = ({ op, inputs, outputs, params }: Node) =>
+  op!.flops?.(inputs, outputs, params) ?? sizeOf(outputs[0]!.shape);
 
 function makeStep(
   node: Node,

@@ -4,6 +4,7 @@ import { grad } from '../../src/autograd/grad.js';
 import { type RecomputeMode, recomputable, recompute } from '../../src/autograd/recompute.js';
 import { assign, constant, scalar, scope, type Tensor } from '../../src/tensor/graph.js';
 import { interpret } from '../../src/tensor/interpret.js';
+import type { Dispatch } from '../../src/tensor/op.js';
 import { batchNorm, moments } from '../../src/tensor/ops/batch_norm.js';
 import { add, greater, mul, mulScalar, relu } from '../../src/tensor/ops/elementwise.js';
 import { matmul } from '../../src/tensor/ops/matmul.js';
@@ -103,21 +104,28 @@ describe.each([
     for (const mode of MODES) expect(await run(mode), mode).toEqual(expected);
   });
 
-  it('runs the same kernels, some of them twice', () => {
+  it('runs the same kernels, some of them twice, without the moments that they computed on the way', () => {
     const kernels = (mode: RecomputeMode) =>
-      planned(step, count, mode).steps.map(({ label, variant, commands }) => ({
-        again: label.startsWith('recompute'),
-        kernel: JSON.stringify([label.replace(/^recompute(: | )/, ''), variant, commands]),
-      }));
-    const plain = kernels('none').map(({ kernel }) => kernel);
+      planned(step, count, mode).steps.map(({ label, variant, commands }) => {
+        const name = label.replace(/^recompute(: | )/, '');
+        const [first, ...others] = commands as readonly Dispatch[];
+        // What differs between a product with moments and without lies behind its grid and numbers.
+        const work = name.includes('matmul') ? [first!.uniforms, first!.workgroups] : [first, ...others];
+        return {
+          again: label.startsWith('recompute'),
+          kernel: JSON.stringify([name, variant, commands]),
+          alone: JSON.stringify([name.replace('+moments', ''), variant, work]),
+        };
+      });
+    const plain = kernels('none');
     for (const mode of MODES) {
       const all = kernels(mode);
       const first = all.filter(({ again }) => !again).map(({ kernel }) => kernel);
-      expect(first, mode).toEqual(plain);
-      const again = all.filter((one) => one.again).map(({ kernel }) => kernel);
+      expect(first, mode).toEqual(plain.map(({ kernel }) => kernel));
+      const again = all.filter((one) => one.again);
       expect(again.length, mode).toBeGreaterThan(0);
-      for (const kernel of again) {
-        const times = (list: readonly string[]) => list.filter((other) => other === kernel).length;
+      for (const { alone, kernel } of again) {
+        const times = (list: readonly { alone: string }[]) => list.filter((other) => other.alone === alone).length;
         expect(times(again), `${mode}: ${kernel}`).toBeLessThanOrEqual(times(plain));
       }
     }

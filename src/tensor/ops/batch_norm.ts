@@ -3,7 +3,6 @@
  * and melts into the ReLU and the residual sum behind it, and one reduction serves both parameter gradients. Training
  * with batch statistics and with running statistics differ only in where mean and variance come from.
  */
-import sourceMerge from '../../shaders/moments_merge.wgsl';
 import sourceNaive from '../../shaders/moments_naive.wgsl';
 import sourcePartial from '../../shaders/moments_partial.wgsl';
 import sourceSumsMerge from '../../shaders/norm_sums_merge.wgsl';
@@ -23,6 +22,7 @@ import {
 } from '../op.js';
 import { type DType, ndarray, type Shape, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
 import { add, addScalar, div, mul, mulScalar, neg, rsqrt, sub } from './elementwise.js';
+import { type Chunks, mergeChunks, momentsMerge, partialBytes } from './product_moments.js';
 import { broadcastTo } from './shape.js';
 import { reads1, reads4 } from './stored.js';
 
@@ -37,6 +37,11 @@ const CHUNK = 64;
 function rowsAndChannels(shape: Shape): { rows: number; channels: number } {
   const channels = shape[shape.length - 1]!;
   return { rows: sizeOf(shape) / channels, channels };
+}
+
+function chunksOf([x]: readonly TensorType[]): Chunks {
+  const { rows, channels } = rowsAndChannels(x!.shape);
+  return { rows, columns: channels, chunk: CHUNK };
 }
 
 /** Parameters for the first inputs, which may be halves and bear these names in the shaders. */
@@ -71,34 +76,34 @@ const sixteen = (op: 'moments' | 'normSums'): FirstPass => ({
   suits: ({ cpu }) => cpu,
 });
 
-/** Two passes over chunks of rows; the second merges the chunks in order. */
-function chunked(first: FirstPass, merge: string, results: number, operands: readonly string[]): Kernel<None> {
+/** Two passes over chunks of rows; the second merges the chunks. */
+function chunked(
+  first: FirstPass,
+  operands: readonly string[],
+  mergeOf: (adapter: AdapterFacts) => ShaderSource,
+): Kernel<None> {
   return {
     name: first.name,
     when: ({ inputs, adapter }) => {
       const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
       return channels % first.channels === 0 && rows > CHUNK && first.suits(adapter);
     },
-    scratch: ({ inputs }) => {
-      const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
-      return [Math.ceil(rows / CHUNK) * channels * 2 * 4];
-    },
-    commands: ({ inputs }) => {
-      const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
+    scratch: ({ inputs }) => [partialBytes(chunksOf(inputs))],
+    commands: ({ inputs, adapter }) => {
+      const of = chunksOf(inputs);
+      const { rows, columns } = of;
       const chunks = Math.ceil(rows / CHUNK);
-      const uniforms = { rows, channels4: channels / 4, chunks, chunk: CHUNK };
-      const outputs = Array.from({ length: results }, (_, i) => output(i));
       return [
         {
           source: first.source,
           constants: storedParameters(inputs, operands, (dtype, name, lower) =>
             reads4(dtype, `Stored${name}`, `widen_${lower}`),
           ),
-          uniforms,
+          uniforms: { rows, channels4: columns / 4, chunks, chunk: CHUNK },
           buffers: [...inputs.map((_, i) => input(i)), scratch(0)],
-          workgroups: linearGrid((chunks * channels) / first.channels, first.workgroup),
+          workgroups: linearGrid((chunks * columns) / first.channels, first.workgroup),
         },
-        { source: merge, uniforms, buffers: [scratch(0), ...outputs], workgroups: linearGrid(channels / 4, 4) },
+        mergeChunks(mergeOf(adapter), of, [output(0), output(1)]),
       ];
     },
   };
@@ -166,8 +171,8 @@ export const momentsOp: Op<None> = {
     { name: 'mean far from zero', inputs: [wave([3, 7, 7, 4], 3, 100)], params: NONE, tolerance: 2e-5 },
   ],
   kernels: [
-    chunked(sixteen('moments'), sourceMerge, 2, ['X']),
-    chunked(four(sourcePartial), sourceMerge, 2, ['X']),
+    chunked(sixteen('moments'), ['X'], momentsMerge),
+    chunked(four(sourcePartial), ['X'], momentsMerge),
     oneThreadAChannel(sourceNaive, ['X']),
   ],
   halves: () => true,
@@ -261,8 +266,8 @@ export const normSumsOp: Op<None> = {
       return { inputs: [wave(shape, 1, 1), wave(shape, 2), wave([channels], 3), wave([channels], 4, 3)], params: NONE };
     }),
   kernels: [
-    chunked(sixteen('normSums'), sourceSumsMerge, 2, ['G', 'X']),
-    chunked(four(sourceSumsPartial), sourceSumsMerge, 2, ['G', 'X']),
+    chunked(sixteen('normSums'), ['G', 'X'], () => sourceSumsMerge),
+    chunked(four(sourceSumsPartial), ['G', 'X'], () => sourceSumsMerge),
     oneThreadAChannel(sourceSumsNaive, ['G', 'X']),
   ],
   halves: ([, , mean, inverseDeviation]) => areFloats32([mean!, inverseDeviation!]),

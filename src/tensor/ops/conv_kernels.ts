@@ -2,7 +2,17 @@
 import filterGradNaive from '../../shaders/conv2d_filter_grad_naive.wgsl';
 import inputGradNaive from '../../shaders/conv2d_input_grad_naive.wgsl';
 import conv2dNaive from '../../shaders/conv2d_naive.wgsl';
-import { type Dispatch, input, type Kernel, type KernelContext, linearGrid, output, scratch } from '../op.js';
+import {
+  type BufferRef,
+  type Dispatch,
+  type Epilogue,
+  input,
+  type Kernel,
+  type KernelContext,
+  linearGrid,
+  output,
+  scratch,
+} from '../op.js';
 import { BYTES_PER_ELEMENT, sizeOf, type TensorType } from '../types.js';
 import {
   type Conv,
@@ -18,8 +28,9 @@ import { winograd } from './conv_winograd.js';
 import { type Product, productKernel } from './matmul_kernels.js';
 import { padded, roundUp, roundUpShape } from './padded.js';
 import { type Family, layoutFor, sumPartials, tuningOf } from './product_families.js';
-import { layoutOf, type ProductShape } from './product_layouts.js';
-import { storedIn1s, storedOf, wordsOf } from './stored.js';
+import { type Layout, layoutOf, type ProductShape } from './product_layouts.js';
+import { withMoments } from './product_moments.js';
+import { type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
 
 type SizesOf<P> = (inputs: readonly TensorType[], params: P) => ConvSizes;
 
@@ -74,6 +85,46 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
     };
     return { from, to, lattices, shape, size: s.batches * to.h * to.w * to.c };
   };
+  const dispatches = (
+    { adapter, inputs, params }: KernelContext<P>,
+    { tile, chunks }: Layout,
+    stored: Stored,
+    result: BufferRef,
+    { source, parameters }: Pick<Family, 'source' | 'parameters'> = family,
+  ): Dispatch[] => {
+    const { from, to, lattices } = planOf(sizesOf(inputs, params));
+    return lattices.map(({ pixels, taps, uniforms }: Lattice) => {
+      // Every lattice has as many parts, for all of them are summed at once; shorter ones of zeros, if need be.
+      const { chunk } = layoutOf(tile, taps * from.c, chunks, family.step);
+      return {
+        source: source('conv2d', adapter),
+        constants: { TRANSPOSE: backward, ...parameters(stored, adapter), ...tile.constants },
+        uniforms: {
+          ...uniforms,
+          from_h: from.h,
+          from_w: from.w,
+          from_c4: from.c / 4,
+          to_h: to.h,
+          to_w: to.w,
+          to_c4: to.c / 4,
+          ...(family.splitsConvolutions ? { chunk } : {}),
+        },
+        buffers: [input(0), input(1), result],
+        workgroups: [Math.ceil(to.c / tile.columns), Math.ceil(pixels / tile.rows), chunks],
+      };
+    });
+  };
+  const moments: Epilogue<P> = {
+    passes(context) {
+      const { adapter, inputs, params } = context;
+      const { shape } = planOf(sizesOf(inputs, params));
+      const layout = layoutFor(family, shape, adapter);
+      if (layout.chunks > 1) return null;
+      // Forward there is one lattice, whose pixels are the result's in their order.
+      const [dispatch] = dispatches(context, layout, storedOf(context), output(0), family.moments);
+      return withMoments(dispatch!, { ...shape, chunk: layout.tile.rows }, adapter);
+    },
+  };
   return {
     name: family.name,
     needs: family.needs,
@@ -84,35 +135,18 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
       const { chunks } = layoutFor(family, shape, adapter);
       return chunks === 1 ? [] : [chunks * size * BYTES_PER_ELEMENT.f32];
     },
-    commands({ adapter, inputs, outputs, params }) {
-      const stored = storedOf({ inputs, outputs });
-      const { from, to, lattices, shape, size } = planOf(sizesOf(inputs, params));
-      const { tile, chunks } = layoutFor(family, shape, adapter);
-      const result = chunks === 1 ? output(0) : scratch(0);
-      const written = chunks === 1 ? stored : { ...stored, c: 'f32' as const };
-      const dispatches = lattices.map(({ pixels, taps, uniforms }: Lattice): Dispatch => {
-        // Every lattice has as many parts, for all of them are summed at once; shorter ones of zeros, if need be.
-        const { chunk } = layoutOf(tile, taps * from.c, chunks, family.step);
-        return {
-          source: family.source('conv2d', adapter),
-          constants: { TRANSPOSE: backward, ...family.parameters(written, adapter), ...tile.constants },
-          uniforms: {
-            ...uniforms,
-            from_h: from.h,
-            from_w: from.w,
-            from_c4: from.c / 4,
-            to_h: to.h,
-            to_w: to.w,
-            to_c4: to.c / 4,
-            ...(family.splitsConvolutions ? { chunk } : {}),
-          },
-          buffers: [input(0), input(1), result],
-          workgroups: [Math.ceil(to.c / tile.columns), Math.ceil(pixels / tile.rows), chunks],
-        };
-      });
-      if (chunks === 1) return dispatches;
-      return [...dispatches, sumPartials(size, chunks, scratch(0), output(0), { dtype: stored.c })];
+    commands(context) {
+      const { adapter, inputs, params } = context;
+      const stored = storedOf(context);
+      const { shape, size } = planOf(sizesOf(inputs, params));
+      const layout = layoutFor(family, shape, adapter);
+      if (layout.chunks === 1) return dispatches(context, layout, stored, output(0));
+      return [
+        ...dispatches(context, layout, { ...stored, c: 'f32' }, scratch(0)),
+        sumPartials(size, layout.chunks, scratch(0), output(0), { dtype: stored.c }),
+      ];
     },
+    ...(family.moments && !backward ? { epilogues: { moments } } : {}),
     tuning: ({ adapter, inputs, params }) => tuningOf(family, planOf(sizesOf(inputs, params)).shape, adapter),
   };
 }

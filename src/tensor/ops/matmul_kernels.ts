@@ -9,6 +9,7 @@ import {
   type KernelContext,
   linearGrid,
   output,
+  type Passes,
   scratch,
 } from '../op.js';
 import { BYTES_PER_ELEMENT, type TensorType } from '../types.js';
@@ -16,6 +17,7 @@ import { type Matmul, matmulSizes } from './matmul_geometry.js';
 import { padded, roundUp } from './padded.js';
 import { type Family, layoutFor, sumPartials, tuningOf } from './product_families.js';
 import type { Layout, ProductShape } from './product_layouts.js';
+import { withMoments } from './product_moments.js';
 import { ALL_F32, type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
 
 /** A product of row-major matrices; those of further batches follow in memory, or all batches share one. */
@@ -49,6 +51,9 @@ export function productKernel<P>(
       return chunks === 1 ? [] : [chunks * product.batches * product.m * product.n * BYTES_PER_ELEMENT.f32];
     },
     commands: (context) => multiply(family, productOf(context)!, storedOf(context), context.adapter),
+    ...(family.moments && {
+      epilogues: { moments: { passes: (context) => multiplyWithMoments(family, productOf(context)!, context) } },
+    }),
     tuning: (context) => tuningOf(family, shapeOf(productOf(context)!), context.adapter),
   };
 }
@@ -85,6 +90,17 @@ function multiply(family: Family, product: Product, stored: Stored, adapter: Ada
   ];
 }
 
+/** The product and the moments of its columns; null for several products, and for a sum in parts. */
+function multiplyWithMoments(family: Family, product: Product, context: KernelContext<unknown>): Passes | null {
+  const { adapter } = context;
+  const layout = layoutFor(family, shapeOf(product), adapter);
+  if (product.batches > 1 || layout.chunks > 1) return null;
+  const stored = storedOf(context);
+  const buffers = [input(0), input(1), output(0)];
+  const dispatch = multiplyParts(family, product, layout, buffers, stored, adapter, family.moments);
+  return withMoments(dispatch, { rows: product.m, columns: product.n, chunk: layout.tile.rows }, adapter);
+}
+
 function multiplyParts(
   family: Family,
   { batches, m, n, k, sharedA, sharedB, transposeA, transposeB }: Product,
@@ -92,13 +108,14 @@ function multiplyParts(
   buffers: readonly BufferRef[],
   stored: Stored,
   adapter: AdapterFacts,
+  { source, parameters }: Pick<Family, 'source' | 'parameters'> = family,
 ): Dispatch {
   return {
-    source: family.source('matmul', adapter),
+    source: source('matmul', adapter),
     constants: {
       TRANSPOSE_A: transposeA,
       TRANSPOSE_B: transposeB,
-      ...family.parameters(stored, adapter),
+      ...parameters(stored, adapter),
       ...tile.constants,
     },
     uniforms: {

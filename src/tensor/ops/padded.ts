@@ -4,11 +4,13 @@ import {
   type BufferRef,
   type Command,
   type Dispatch,
+  type Epilogue,
   input,
   type Kernel,
   type KernelContext,
   linearGrid,
   output,
+  type Passes,
   scratch,
 } from '../op.js';
 import { BYTES_PER_ELEMENT, f32, type Shape, sameShape, sizeOf, type TensorType } from '../types.js';
@@ -30,6 +32,19 @@ export function roundUp(type: TensorType, axes: 1 | 2): TensorType {
  * result back to its own shape. Only the last two axes may be padded.
  */
 export function padded<P>(kernel: Kernel<P>, pad: (context: KernelContext<P>) => KernelContext<P>): Kernel<P> {
+  const around = (context: KernelContext<P>, passesOf: (inner: KernelContext<P>) => Passes): Passes => {
+    const inner = pad(context);
+    const copies = changed(context, inner);
+    const { commands, scratch } = passesOf(inner);
+    return {
+      scratch: [...copies.map(({ to }) => sizeOf(to.shape) * BYTES_PER_ELEMENT.f32), ...scratch],
+      commands: withCopies(copies, commands),
+    };
+  };
+  const plain = (inner: KernelContext<P>): Passes => ({
+    commands: kernel.commands(inner),
+    scratch: kernel.scratch?.(inner) ?? [],
+  });
   return {
     name: `padded-${kernel.name}`,
     needs: kernel.needs,
@@ -37,36 +52,50 @@ export function padded<P>(kernel: Kernel<P>, pad: (context: KernelContext<P>) =>
       const inner = pad(context);
       return changed(context, inner).length > 0 && (kernel.when?.(inner) ?? true);
     },
-    scratch(context) {
-      const inner = pad(context);
-      const copies = changed(context, inner).map(({ to }) => sizeOf(to.shape) * BYTES_PER_ELEMENT.f32);
-      return [...copies, ...(kernel.scratch?.(inner) ?? [])];
-    },
+    scratch: (context) => [...around(context, plain).scratch],
+    commands: (context) => [...around(context, plain).commands],
     tuning: (context) => kernel.tuning?.(pad(context)) ?? [],
-    commands(context) {
-      const inner = pad(context);
-      const copies = changed(context, inner);
-      const substitute = (ref: BufferRef): BufferRef => {
-        if (ref.kind === 'scratch') return scratch(copies.length + ref.index);
-        const copy = copies.findIndex(
-          (candidate) => candidate.ref.kind === ref.kind && candidate.ref.index === ref.index,
-        );
-        return copy < 0 ? ref : scratch(copy);
-      };
-      const commands: Command[] = [];
-      for (const { ref, from, to } of copies)
-        if (ref.kind === 'input') commands.push(resize(from, to, ref, substitute(ref)));
-      for (const command of kernel.commands(inner))
-        commands.push(
-          'source' in command
-            ? { ...command, buffers: command.buffers.map(substitute) }
-            : { ...command, from: substitute(command.from), to: substitute(command.to) },
-        );
-      for (const { ref, from, to } of copies)
-        if (ref.kind === 'output') commands.push(resize(to, from, substitute(ref), ref));
-      return commands;
-    },
+    epilogues:
+      kernel.epilogues &&
+      mapValues(
+        kernel.epilogues,
+        (epilogue): Epilogue<P> => ({
+          passes(context) {
+            const inner = pad(context);
+            // What is made of a padded result has other shapes, too.
+            const passes = sameShape(inner.outputs[0]!.shape, context.outputs[0]!.shape)
+              ? epilogue.passes(inner)
+              : null;
+            return passes && around(context, () => passes);
+          },
+        }),
+      ),
   };
+}
+
+const mapValues = <A, B>(record: Readonly<Record<string, A>>, map: (value: A) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+
+type CopyOf = ReturnType<typeof changed>[number];
+
+/** The commands, on the copies in place of what these are of; inputs are copied before, outputs behind. */
+function withCopies(copies: readonly CopyOf[], commands: readonly Command[]): Command[] {
+  const substitute = (ref: BufferRef): BufferRef => {
+    if (ref.kind === 'scratch') return scratch(copies.length + ref.index);
+    const copy = copies.findIndex((candidate) => candidate.ref.kind === ref.kind && candidate.ref.index === ref.index);
+    return copy < 0 ? ref : scratch(copy);
+  };
+  const before = copies.filter(({ ref }) => ref.kind === 'input');
+  const behind = copies.filter(({ ref }) => ref.kind === 'output');
+  return [
+    ...before.map(({ ref, from, to }) => resize(from, to, ref, substitute(ref))),
+    ...commands.map((command) =>
+      'source' in command
+        ? { ...command, buffers: command.buffers.map(substitute) }
+        : { ...command, from: substitute(command.from), to: substitute(command.to) },
+    ),
+    ...behind.map(({ ref, from, to }) => resize(to, from, substitute(ref), ref)),
+  ];
 }
 
 /** The tensors whose shapes differ between the op's own context and the padded one. */

@@ -5,6 +5,7 @@
 import filterGradTiled from '../../shaders/conv2d_filter_grad_tiled.wgsl';
 import conv2dTiled from '../../shaders/conv2d_tiled.wgsl';
 import matmulTiled from '../../shaders/matmul_tiled.wgsl';
+import momentsTile from '../../shaders/moments_tile.wgsl';
 import sumPartialsSource from '../../shaders/sum_partials.wgsl';
 import {
   type AdapterFacts,
@@ -27,7 +28,8 @@ import {
   type Tile,
   type TileCost,
 } from './product_layouts.js';
-import { type Stored, storedIn4s, wordsOf, writes1 } from './stored.js';
+import { endingWith } from './product_moments.js';
+import { roundsTo, type Stored, storedIn4s, wordsOf, writes1 } from './stored.js';
 
 export interface Family {
   readonly name: string;
@@ -37,6 +39,11 @@ export interface Family {
   source(op: ProductOp, adapter: AdapterFacts): ShaderSource;
   /** Its parameters for operands and a result that lie in memory like this. */
   parameters(stored: Stored, adapter: AdapterFacts): Readonly<Record<string, string>>;
+  /** Source and parameters of the shader that also writes the moments of its tiles' columns, where there is one. */
+  readonly moments?: {
+    source(op: Exclude<ProductOp, 'filterGrad'>, adapter: AdapterFacts): ShaderSource;
+    parameters(stored: Stored, adapter: AdapterFacts): Readonly<Record<string, string>>;
+  };
   /** Ways to compute a product, the one to take first; the others are for tuning. */
   layouts(shape: ProductShape, adapter: AdapterFacts): readonly Layout[];
   /** Steps of a sum that its kernels take at a time; parts of a split sum are multiples of it. */
@@ -112,6 +119,9 @@ const TILED_TILES = [
   [8, 4],
 ].map(([down, across]) => tiledTile(down!, across!));
 
+const partialOf = (rows: string, columns4: string) =>
+  `put_partial(group, local, ${rows}, ${columns4}, sum00, sum01, sum10, sum11);`;
+
 /** For GPUs: tiles in workgroup memory, 8 x 8 elements an invocation. */
 export const tiled: Family = {
   name: 'tiled',
@@ -119,6 +129,13 @@ export const tiled: Family = {
   suits: ({ adapter }) => !adapter.cpu,
   source: (op) => ({ matmul: matmulTiled, conv2d: conv2dTiled, filterGrad: filterGradTiled })[op],
   parameters: storedIn4s,
+  moments: {
+    source: (op) =>
+      op === 'matmul'
+        ? endingWith(matmulTiled, partialOf('u.m', 'u.n4'), momentsTile)
+        : endingWith(conv2dTiled, partialOf('u.batches * u.rows * u.columns', 'u.to_c4'), momentsTile),
+    parameters: (stored) => ({ ...storedIn4s(stored), ...roundsTo(stored.c, 'as_stored') }),
+  },
   layouts: (shape, adapter) => rankLayouts(shape, TILED_TILES, STEP, adapter),
   step: STEP,
   splitsConvolutions: true,

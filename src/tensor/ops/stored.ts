@@ -18,6 +18,12 @@ export const reads4 = (dtype: DType, stored: string, widen: string): Parameters 
 export const writes4 = (dtype: DType, stored: string, narrow: string): Parameters =>
   dtype === 'f16' ? { [stored]: 'vec2u', [narrow]: NARROW } : {};
 
+/** `fn round(v: vec4f) -> vec4f { return v; }`: what is read where `v` has been written. */
+export const roundsTo = (dtype: DType, round: string): Parameters =>
+  dtype === 'f16'
+    ? { [round]: 'vec4f(unpack2x16float(pack2x16float(v.xy)), unpack2x16float(pack2x16float(v.zw)))' }
+    : {};
+
 /**
  * `alias V`, what a kernel computes with, one element or four, and `alias S`, what it reads and writes, through
  * `fn widen(v: S) -> V` and `fn narrow(v: V) -> S`. Of halves there must be four.
