@@ -3,11 +3,11 @@ import { grad } from '../../src/autograd/grad.js';
 import { constant, type Tensor, type TensorLike } from '../../src/tensor/graph.js';
 import { batchNorm, moments } from '../../src/tensor/ops/batch_norm.js';
 import { conv2d, conv2dFilterGrad, conv2dInputGrad } from '../../src/tensor/ops/conv.js';
-import { add, mul, relu, square } from '../../src/tensor/ops/elementwise.js';
+import { add, relu, square } from '../../src/tensor/ops/elementwise.js';
 import { matmul } from '../../src/tensor/ops/matmul.js';
 import { softmax } from '../../src/tensor/ops/normalize.js';
 import { maxPool } from '../../src/tensor/ops/pool.js';
-import { mean, sum } from '../../src/tensor/ops/reduce.js';
+import { mean } from '../../src/tensor/ops/reduce.js';
 import { resizeBilinear } from '../../src/tensor/ops/resize.js';
 import { argmax } from '../../src/tensor/ops/select_k.js';
 import type { Computation, ConvShape } from './types.js';
@@ -38,8 +38,7 @@ export function computed(computation: Computation, operands: readonly TensorLike
     case 'batch-norm-train': {
       const [x, dy, gamma, beta] = operands as readonly [TensorLike, TensorLike, TensorLike, TensorLike];
       const y = batchNorm(x, { ...moments(x), gamma, beta, epsilon: EPSILON });
-      // The sum itself is never computed: nothing reads it.
-      return [y, ...grad(sum(mul(y, dy)), [x, gamma, beta])];
+      return [y, ...grad(y, [x, gamma, beta], dy)];
     }
     case 'softmax':
       return [softmax(a)];

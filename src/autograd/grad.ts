@@ -17,24 +17,34 @@ import { isFloat, sameShape, showShape, sizeOf } from '../tensor/types.js';
  * Gradients of a scalar `loss` with respect to each of `wrt`, in the same shapes. Zero where the loss does not
  * depend on a value. Gradients are accumulated in a fixed order, so a step is repeatable bit for bit.
  *
+ * What is differentiated need not be a scalar where `gradient` is given, in its shape: the product of that vector and the
+ * Jacobian, which is the gradient of sum(loss * gradient) without the sum.
+ *
  * Gradients on the way are stored as the values whose gradients they are, f16 or f32; those of `wrt` are f32 whatever
  * they are of, since their digits and their range matter to what is made of them.
  *
- * Errors: the loss is not a scalar; an op on the way has no gradient (integer ops end a path silently, as the
+ * Errors: the loss is not a scalar, or not of the shape of its gradient; an op on the way has no gradient (integer ops end a path silently, as the
  * derivative of a label is zero everywhere).
  */
-export function grad(loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
+export function grad(loss: Tensor, wrt: readonly TensorLike[], gradient?: TensorLike): Tensor[] {
   const graph = currentGraph();
-  return graph.within(graph.backward, () => appendGradients(graph, loss, wrt));
+  return graph.within(graph.backward, () => {
+    if (gradient) return appendGradients(graph, loss, wrt, graph.use(gradient));
+    if (sizeOf(loss.shape) !== 1) throw new Error(`grad: the loss must be a scalar, got ${showShape(loss.shape)}`);
+    return appendGradients(graph, loss, wrt, broadcastTo(scalar(1), loss.shape));
+  });
 }
 
-function appendGradients(graph: Graph, loss: Tensor, wrt: readonly TensorLike[]): Tensor[] {
-  if (sizeOf(loss.shape) !== 1) throw new Error(`grad: the loss must be a scalar, got ${showShape(loss.shape)}`);
+function appendGradients(graph: Graph, loss: Tensor, wrt: readonly TensorLike[], gradient: Tensor): Tensor[] {
+  if (!sameShape(gradient.shape, loss.shape) || !isFloat(gradient.dtype))
+    throw new Error(
+      `grad: the gradient of ${loss.dtype}${showShape(loss.shape)} must be floats of its shape, got ${gradient.dtype}${showShape(gradient.shape)}`,
+    );
   const targets = wrt.map((value) => graph.use(value));
   const roots = new Set(targets);
   const needed = dependents(graph.nodes, roots, loss.node.id);
 
-  const grads = new Map<Tensor, Tensor>([[loss, broadcastTo(scalar(1), loss.shape)]]);
+  const grads = new Map<Tensor, Tensor>([[loss, cast(gradient, loss.dtype)]]);
   for (let id = loss.node.id; id >= 0; id--) {
     const node = graph.nodes[id]!;
     if (!node.op || !needed.has(node)) continue;

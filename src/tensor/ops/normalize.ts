@@ -4,10 +4,10 @@ import sourceNormalizeGrad from '../../shaders/l2_normalize_grad.wgsl';
 import sourceSoftmax from '../../shaders/softmax.wgsl';
 import sourceSoftmaxGrad from '../../shaders/softmax_grad.wgsl';
 import { apply1, type Tensor, type TensorLike } from '../graph.js';
-import { type Op, OpError, type Sample } from '../op.js';
+import { input, type Kernel, linearGrid, type Op, OpError, output, type Sample } from '../op.js';
 import { ndarray, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
 import { softmaxCrossEntropyGradOp, softmaxCrossEntropyOp } from './cross_entropy.js';
-import { byRow, rowKernels, sampleRows, scaled, softmaxRow } from './rows.js';
+import { byRow, rowKernels, rowsOf, sampleRows, scaled, softmaxRow } from './rows.js';
 import { sampleValues } from './sample_values.js';
 import { validLabelsOp } from './valid_labels.js';
 
@@ -80,18 +80,38 @@ export function l2Normalize(x: TensorLike, { epsilon = 1e-12 }: Partial<L2Normal
   return apply1(l2NormalizeOp, [x], { epsilon });
 }
 
+/** Longer rows do not fit into the variables of a quad. */
+const LONGEST_IN_QUADS = 256;
+
+const softmaxQuadsKernel: Kernel<null> = {
+  name: 'quads',
+  needs: ['subgroups'],
+  when: ({ inputs: [x], adapter }) => adapter.cpu && rowsOf(x!).length <= LONGEST_IN_QUADS,
+  commands({ inputs: [x] }) {
+    const { rows, length } = rowsOf(x!);
+    return [
+      {
+        source: async () => (await import('./softmax_quads.js')).softmaxInQuads(length),
+        uniforms: { rows },
+        buffers: [input(0), output(0)],
+        workgroups: linearGrid(rows, 16),
+      },
+    ];
+  },
+};
+
 export const softmaxOp: Op<null> = {
   name: 'softmax',
   infer: (inputs) => [checkRows('softmax', inputs)],
   grad: ({ outputs: [y], grads }) => [apply1(softmaxGradOp, [y!, grads[0]!], null)],
   reference: (inputs) => byRow(inputs, softmaxRow),
   samples: () =>
-    sampleRows.map((shape) => ({
+    [...sampleRows, [5, 260], [18, 199]].map((shape) => ({
       inputs: [scaled(sampleValues(shape), 8)],
       params: null,
       checkGrad: sizeOf(shape) < 1000,
     })),
-  kernels: rowKernels(sourceSoftmax, () => ({})),
+  kernels: [softmaxQuadsKernel, ...rowKernels(sourceSoftmax, () => ({}))],
   flops: ([x]) => 5 * sizeOf(x!.shape),
 };
 
