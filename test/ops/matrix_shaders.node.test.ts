@@ -6,6 +6,7 @@ import filterGradMatrix from '../../src/shaders/conv2d_filter_grad_matrix.wgsl';
 import conv2dMatrix from '../../src/shaders/conv2d_matrix.wgsl';
 import matmulMatrix from '../../src/shaders/matmul_matrix.wgsl';
 import { matrix, matrixTiles } from '../../src/tensor/ops/matrix_family.js';
+import { matrixMomentsShader } from '../../src/tensor/ops/matrix_shaders.js';
 import type { ProductOp } from '../../src/tensor/ops/product_layouts.js';
 import type { DType } from '../../src/tensor/types.js';
 import { specialize } from '../../src/tensor/wgsl.js';
@@ -32,13 +33,19 @@ function unitsOf(component: MatrixUnits['component'], dialect: MatrixUnits['dial
   return { M, N: 16, K: 16, component, dialect, lanes: nothing.lanes };
 }
 
-async function check(op: ProductOp, source: string, units: MatrixUnits, stored: DType): Promise<void> {
+async function check(
+  op: ProductOp,
+  source: string,
+  units: MatrixUnits,
+  stored: DType,
+  { parameters }: Pick<typeof matrix, 'parameters'> = matrix,
+): Promise<void> {
   const adapter = { matrixUnits: units } as Parameters<typeof matrix.parameters>[1];
   const [tile] = matrixTiles(units, nothing.device.limits);
   for (const transposes of TRANSPOSES[op]) {
     const constants = {
       ...transposes,
-      ...matrix.parameters({ a: stored, b: stored, c: op === 'filterGrad' ? 'f32' : stored }, adapter),
+      ...parameters({ a: stored, b: stored, c: op === 'filterGrad' ? 'f32' : stored }, adapter),
       ...tile!.constants,
     };
     const { code } = specialize(inDialect(source, units), constants);
@@ -55,6 +62,15 @@ it.for(OPS)('%s is valid in every form', async (op) => {
 it.for(OPS)('%s takes operands stored as halves', async (op) => {
   for (const component of ['f16', 'f32'] as const)
     await check(op, SOURCES[op], unitsOf(component, 'vectors', 8), 'f16');
+});
+
+it.for(['matmul', 'conv2d'] as const)('%s is valid with the moments of its tiles', async (op) => {
+  for (const dialect of MATRIX_DIALECTS)
+    for (const component of ['f16', 'f32'] as const)
+      for (const stored of ['f16', 'f32'] as const) {
+        const units = unitsOf(component, dialect, 8);
+        await check(op, matrixMomentsShader(op, units), units, stored, matrix.moments);
+      }
 });
 
 it.for(OPS)('%s stays what it is without comments and blanks', async (op) => {

@@ -3,7 +3,7 @@
  * which multiplies fragments by loops. So what remains untested are the units themselves.
  */
 import { matrix } from '../../src/tensor/ops/matrix_family.js';
-import { matrixShader } from '../../src/tensor/ops/matrix_shaders.js';
+import { matrixMomentsShader, matrixShader } from '../../src/tensor/ops/matrix_shaders.js';
 import type { Family } from '../../src/tensor/ops/product_families.js';
 import { layoutOf } from '../../src/tensor/ops/product_layouts.js';
 
@@ -89,6 +89,10 @@ export function emulatedFamily(name: string, { K, fragments, subgroups, depth, p
     suits: () => true,
     source: (op) => emulated(matrixShader(op, matrixUnits)),
     parameters: (stored, adapter) => matrix.parameters(stored, { ...adapter, matrixUnits }),
+    moments: {
+      source: (op) => emulated(matrixMomentsShader(op, matrixUnits)),
+      parameters: (stored, adapter) => matrix.moments!.parameters(stored, { ...adapter, matrixUnits }),
+    },
     layouts: ({ length, splits }) => [layoutOf(tile, length, splits ? parts : 1, step)],
   };
 }

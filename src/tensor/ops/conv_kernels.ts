@@ -119,7 +119,7 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
       const { adapter, inputs, params } = context;
       const { shape } = planOf(sizesOf(inputs, params));
       const layout = layoutFor(family, shape, adapter);
-      if (layout.chunks > 1) return null;
+      if (layout.chunks > 1 || family.moments?.suits?.(adapter) === false) return null;
       // Forward there is one lattice, whose pixels are the result's in their order.
       const [dispatch] = dispatches(context, layout, storedOf(context), output(0), family.moments);
       return withMoments(dispatch!, { ...shape, chunk: layout.tile.rows }, adapter);

@@ -94,7 +94,7 @@ function multiply(family: Family, product: Product, stored: Stored, adapter: Ada
 function multiplyWithMoments(family: Family, product: Product, context: KernelContext<unknown>): Passes | null {
   const { adapter } = context;
   const layout = layoutFor(family, shapeOf(product), adapter);
-  if (product.batches > 1 || layout.chunks > 1) return null;
+  if (product.batches > 1 || layout.chunks > 1 || family.moments?.suits?.(adapter) === false) return null;
   const stored = storedOf(context);
   const buffers = [input(0), input(1), output(0)];
   const dispatch = multiplyParts(family, product, layout, buffers, stored, adapter, family.moments);

@@ -4,7 +4,7 @@ import type { MatrixUnits } from '../../platform/matrix_units.js';
 import type { AdapterFacts } from '../op.js';
 import type { Family } from './product_families.js';
 import { rankLayouts, type TileCost } from './product_layouts.js';
-import { reads4, writes4 } from './stored.js';
+import { reads4, type Stored, writes4 } from './stored.js';
 
 /** Subgroups down and across a tile, and the columns of a subgroup's part of it, which has 32 rows. */
 const ARRANGEMENTS = [
@@ -52,6 +52,21 @@ export function matrixTiles(units: MatrixUnits, limits: AdapterFacts['limits']):
 /** The deepest tiles' steps. */
 const STEP = 32;
 
+function parameters({ a, b, c }: Stored, { matrixUnits: units }: AdapterFacts): Readonly<Record<string, string>> {
+  // Where the units take halves, so can the shader; else it must do without the feature.
+  if (units!.component === 'f16') {
+    const stored = { StoredA: a, StoredB: b, StoredC: c };
+    const aliases = Object.entries(stored).map(([alias, dtype]) => [alias, dtype === 'f16' ? 'vec4<f16>' : 'vec4f']);
+    return { ...Object.fromEntries(aliases), ...(c === 'f16' ? { narrow: 'vec4<f16>(v)' } : {}) };
+  }
+  return {
+    Component: 'f32',
+    ...reads4(a, 'StoredA', 'staged_a'),
+    ...reads4(b, 'StoredB', 'staged_b'),
+    ...writes4(c, 'StoredC', 'narrow'),
+  };
+}
+
 export const matrix: Family = {
   name: 'matrix',
   needs: ['chromium-experimental-subgroup-matrix'],
@@ -64,19 +79,20 @@ export const matrix: Family = {
     (op, { matrixUnits: units }) =>
     async () =>
       (await import('./matrix_shaders.js')).matrixShader(op, units!),
-  parameters({ a, b, c }, { matrixUnits: units }) {
-    // Where the units take halves, so can the shader; else it must do without the feature.
-    if (units!.component === 'f16') {
-      const stored = { StoredA: a, StoredB: b, StoredC: c };
-      const aliases = Object.entries(stored).map(([alias, dtype]) => [alias, dtype === 'f16' ? 'vec4<f16>' : 'vec4f']);
-      return { ...Object.fromEntries(aliases), ...(c === 'f16' ? { narrow: 'vec4<f16>(v)' } : {}) };
-    }
-    return {
-      Component: 'f32',
-      ...reads4(a, 'StoredA', 'staged_a'),
-      ...reads4(b, 'StoredB', 'staged_b'),
-      ...writes4(c, 'StoredC', 'narrow'),
-    };
+  parameters,
+  moments: {
+    // Invocations leave 4 numbers each in the memory of two fragments a subgroup.
+    suits: ({ matrixUnits: units }) => 2 * units!.lanes <= units!.M * units!.N,
+    source:
+      (op, { matrixUnits: units }) =>
+      async () =>
+        (await import('./matrix_shaders.js')).matrixMomentsShader(op, units!),
+    parameters: (stored, adapter) => ({
+      ...parameters(stored, adapter),
+      ...(adapter.matrixUnits!.component === 'f32'
+        ? reads4(stored.c, 'StoredC', 'widen_c')
+        : { widen_c: stored.c === 'f16' ? 'vec4f(v)' : 'v' }),
+    }),
   },
   layouts: (shape, adapter) => rankLayouts(shape, matrixTiles(adapter.matrixUnits!, adapter.limits), STEP, adapter),
   step: STEP,

@@ -41,6 +41,8 @@ export interface Family {
   parameters(stored: Stored, adapter: AdapterFacts): Readonly<Record<string, string>>;
   /** Source and parameters of the shader that also writes the moments of its tiles' columns, where there is one. */
   readonly moments?: {
+    /** Whether there is on this adapter. Default: yes. */
+    suits?(adapter: AdapterFacts): boolean;
     source(op: Exclude<ProductOp, 'filterGrad'>, adapter: AdapterFacts): ShaderSource;
     parameters(stored: Stored, adapter: AdapterFacts): Readonly<Record<string, string>>;
   };
