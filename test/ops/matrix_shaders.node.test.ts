@@ -6,8 +6,9 @@ import filterGradMatrix from '../../src/shaders/conv2d_filter_grad_matrix.wgsl';
 import conv2dMatrix from '../../src/shaders/conv2d_matrix.wgsl';
 import matmulMatrix from '../../src/shaders/matmul_matrix.wgsl';
 import { matrix, matrixTiles } from '../../src/tensor/ops/matrix_family.js';
-import { matrixMomentsShader } from '../../src/tensor/ops/matrix_shaders.js';
+import { matrixMoments } from '../../src/tensor/ops/matrix_shaders.js';
 import type { ProductOp } from '../../src/tensor/ops/product_layouts.js';
+import { endingWith } from '../../src/tensor/ops/product_moments.js';
 import type { DType } from '../../src/tensor/types.js';
 import { specialize } from '../../src/tensor/wgsl.js';
 import { type NullGpu, nullGpu } from '../support/null_gpu.node.js';
@@ -69,7 +70,7 @@ it.for(['matmul', 'conv2d'] as const)('%s is valid with the moments of its tiles
     for (const component of ['f16', 'f32'] as const)
       for (const stored of ['f16', 'f32'] as const) {
         const units = unitsOf(component, dialect, 8);
-        await check(op, matrixMomentsShader(op, units), units, stored, matrix.moments);
+        await check(op, endingWith(SOURCES[op], ...matrixMoments[op]), units, stored, matrix.moments);
       }
 });
 

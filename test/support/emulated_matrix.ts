@@ -3,9 +3,10 @@
  * which multiplies fragments by loops. So what remains untested are the units themselves.
  */
 import { matrix } from '../../src/tensor/ops/matrix_family.js';
-import { matrixMomentsShader, matrixShader } from '../../src/tensor/ops/matrix_shaders.js';
+import { matrixMoments, matrixShader } from '../../src/tensor/ops/matrix_shaders.js';
 import type { Family } from '../../src/tensor/ops/product_families.js';
 import { layoutOf } from '../../src/tensor/ops/product_layouts.js';
+import { endingWith } from '../../src/tensor/ops/product_moments.js';
 
 /** Fragments of operands are places in workgroup memory, read when they are multiplied; results are M = 4 rows of N = 8. */
 const TYPES = `
@@ -90,7 +91,7 @@ export function emulatedFamily(name: string, { K, fragments, subgroups, depth, p
     source: (op) => emulated(matrixShader(op, matrixUnits)),
     parameters: (stored, adapter) => matrix.parameters(stored, { ...adapter, matrixUnits }),
     moments: {
-      source: (op) => emulated(matrixMomentsShader(op, matrixUnits)),
+      source: (op) => emulated(endingWith(matrixShader(op, matrixUnits), ...matrixMoments[op])),
       parameters: (stored, adapter) => matrix.moments!.parameters(stored, { ...adapter, matrixUnits }),
     },
     layouts: ({ length, splits }) => [layoutOf(tile, length, splits ? parts : 1, step)],

@@ -4,6 +4,7 @@ import type { MatrixUnits } from '../../platform/matrix_units.js';
 import type { AdapterFacts } from '../op.js';
 import type { Family } from './product_families.js';
 import { rankLayouts, type TileCost } from './product_layouts.js';
+import { endingWith } from './product_moments.js';
 import { reads4, type Stored, writes4 } from './stored.js';
 
 /** Subgroups down and across a tile, and the columns of a subgroup's part of it, which has 32 rows. */
@@ -85,8 +86,10 @@ export const matrix: Family = {
     suits: ({ matrixUnits: units }) => 2 * units!.lanes <= units!.M * units!.N,
     source:
       (op, { matrixUnits: units }) =>
-      async () =>
-        (await import('./matrix_shaders.js')).matrixMomentsShader(op, units!),
+      async () => {
+        const { matrixMoments, matrixShader } = await import('./matrix_shaders.js');
+        return endingWith(matrixShader(op, units!), ...matrixMoments[op]);
+      },
     parameters: (stored, adapter) => ({
       ...parameters(stored, adapter),
       ...(adapter.matrixUnits!.component === 'f32'

@@ -5,7 +5,6 @@ import conv2d from '../../shaders/conv2d_matrix.wgsl';
 import matmul from '../../shaders/matmul_matrix.wgsl';
 import moments from '../../shaders/moments_matrix.wgsl';
 import type { ProductOp } from './product_layouts.js';
-import { endingWith } from './product_moments.js';
 
 const SHADERS = { matmul, conv2d, filterGrad };
 
@@ -13,12 +12,8 @@ export const matrixShader = (op: ProductOp, units: MatrixUnits): string => inDia
 
 const storedIn = (result: string) => `fn stored(i: u32) -> StoredC { return ${result}[i]; }\n${moments}`;
 
-/** Those that also write the moments of their tiles. */
-export const matrixMomentsShader = (op: 'matmul' | 'conv2d', units: MatrixUnits): string =>
-  op === 'matmul'
-    ? endingWith(matrixShader(op, units), 'put_partial(group, local, u.m, u.n4);', storedIn('c'))
-    : endingWith(
-        matrixShader(op, units),
-        'put_partial(group, local, u.batches * u.rows * u.columns, u.to_c4);',
-        storedIn('destination'),
-      );
+/** What they end with where moments are wanted: a call, and the functions for it (see `endingWith`). */
+export const matrixMoments: Readonly<Record<'matmul' | 'conv2d', readonly [call: string, functions: string]>> = {
+  matmul: ['put_partial(group, local, u.m, u.n4);', storedIn('c')],
+  conv2d: ['put_partial(group, local, u.batches * u.rows * u.columns, u.to_c4);', storedIn('destination')],
+};
