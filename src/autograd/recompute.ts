@@ -9,7 +9,7 @@
  * al., 2016, sections 4.1 to 4.3).
  */
 import { currentGraph, type Tensor } from '../tensor/graph.js';
-import { bytesOf } from '../tensor/plan.js';
+import { bytesOf } from '../tensor/storage.js';
 import type { Rewrite } from '../tensor/trace.js';
 import { rewriteTrace } from './recompute_rewrite.js';
 import { peakOf, type Steps, scheduleOf, stepsOf } from './recompute_schedule.js';

@@ -1,6 +1,7 @@
 /** Writes a schedule with repeated steps down as a trace. */
 import { describe, Graph, type Node, Tensor } from '../tensor/graph.js';
-import { REPEATED, rootOf } from '../tensor/plan.js';
+import { REPEATED } from '../tensor/plan.js';
+import { rootOf } from '../tensor/storage.js';
 import type { Trace } from '../tensor/trace.js';
 import type { Scheduled } from './recompute_schedule.js';
 

@@ -6,7 +6,8 @@ import { epiloguesOf } from '../tensor/epilogue.js';
 import { type FusedGroup, fuse } from '../tensor/fuse.js';
 import type { Node, Span, Tensor } from '../tensor/graph.js';
 import type { AdapterFacts } from '../tensor/op.js';
-import { bytesOf, liveNodes, rootOf } from '../tensor/plan.js';
+import { liveNodes } from '../tensor/plan.js';
+import { bytesOf, rootOf } from '../tensor/storage.js';
 import type { Trace } from '../tensor/trace.js';
 import { sizeOf } from '../tensor/types.js';
 

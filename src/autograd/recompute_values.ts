@@ -1,6 +1,6 @@
 /** Which values a backward pass computes again, where blocks are joined to groups. */
 import type { Tensor } from '../tensor/graph.js';
-import { bytesOf } from '../tensor/plan.js';
+import { bytesOf } from '../tensor/storage.js';
 import { sizeOf } from '../tensor/types.js';
 import type { Step, Steps } from './recompute_schedule.js';
 

@@ -5,8 +5,9 @@
 import type { Tensor } from './graph.js';
 import type { BufferRef, Copy, Dispatch } from './op.js';
 import type { PipelineCache } from './pipelines.js';
-import { bytesOf, megabytes, offsetOf, type Plan, type PlanStep } from './plan.js';
+import type { Plan, PlanStep } from './plan.js';
 import type { Resident } from './resident.js';
+import { bytesOf, megabytes, offsetOf } from './storage.js';
 import { BYTES_PER_ELEMENT, sizeOf } from './types.js';
 import { packUniforms, type Shader, specialize } from './wgsl.js';
 

@@ -5,11 +5,13 @@
 import { epiloguesOf, joined } from './epilogue.js';
 import { fuse } from './fuse.js';
 import { fusedCommands } from './fused_kernel.js';
-import { describe, type Graph, type Node, type Tensor } from './graph.js';
-import { assignSlots, type Lifetime, type SlotPlace } from './memory.js';
+import type { Graph, Node, Tensor } from './graph.js';
+import type { SlotPlace } from './memory.js';
 import type { AdapterFacts, Command } from './op.js';
+import { type Placement, placeValues } from './placement.js';
 import { type KernelOverrides, selectKernel } from './select.js';
-import { BYTES_PER_ELEMENT, showShape, sizeOf, type TensorType } from './types.js';
+import { bytesOf, megabytes } from './storage.js';
+import { showShape, sizeOf } from './types.js';
 
 export interface PlanStep {
   /** `block1/unit_1/conv1: conv2d`, or the fused ops, or an op and its epilogue, joined with `+`. */
@@ -30,47 +32,16 @@ export interface PlanStep {
 /** Where a value lies: in a slot of the plan, from a byte on, or in a source (argument, resident, constant). */
 export type Place = SlotPlace | { readonly source: Tensor };
 
-export interface Plan {
+export interface Plan extends Placement {
   readonly graph: Graph;
-  readonly steps: readonly PlanStep[];
-  /** Bytes of each slot; every slot is a buffer of its own, which values share. */
-  readonly slots: readonly number[];
-  /** Place of a value (of the value an alias stands for). */
-  place(tensor: Tensor): Place;
-  /** Where scratch buffer `index` of step `step` lies. */
-  scratchPlace(step: number, index: number): SlotPlace;
   /** Largest sum of bytes that must be alive at the same time: a lower bound for any assignment to slots. */
   readonly liveBytes: number;
   /** Values the caller reads after a run. */
   readonly results: readonly Tensor[];
 }
 
-/** Every buffer is rounded up to this, so that kernels may read whole 4-vectors. */
-export const BUFFER_GRANULE = 16;
-
-/** Slots grow no further than this: drivers refuse larger allocations sooner. */
-const MOST_SLOT_BYTES = 2 ** 30;
-
-export function bytesOf({ shape, dtype }: TensorType): number {
-  return Math.ceil((sizeOf(shape) * BYTES_PER_ELEMENT[dtype]) / BUFFER_GRANULE) * BUFFER_GRANULE;
-}
-
 /** What the scopes of nodes begin with that compute again what a step has computed before (see `autograd/recompute.ts`). */
 export const REPEATED = 'recompute';
-
-/** The value an alias (reshape, view) stands for, or is a part of. */
-export function rootOf(tensor: Tensor): Tensor {
-  let root = tensor;
-  while (root.node.op?.alias) root = root.node.inputs[0]!;
-  return root;
-}
-
-/** Where a value starts within the one it is an alias of, in bytes. */
-export function offsetOf(tensor: Tensor): number {
-  let elements = 0;
-  for (let at = tensor; at.node.op?.alias; at = at.node.inputs[0]!) elements += at.node.op.alias(at.node.params);
-  return elements * BYTES_PER_ELEMENT[tensor.dtype];
-}
 
 /**
  * Plans a trace. Neither `results` nor assigned values may be sources themselves (`Runtime` copies such values first),
@@ -116,7 +87,8 @@ export function makePlan(
       steps.push(makeStep(node, op, kernel.name, node.inputs, outputs, commands, scratch, flops));
     }
   }
-  return { graph, steps, results, ...placeValues(steps, kept, adapter) };
+  const placement = placeValues(steps, kept, adapter);
+  return { graph, results, liveBytes: Math.max(0, ...placement.alive), ...placement };
 }
 
 const flopsOf = ({ op, inputs, outputs, params }: Node) =>
@@ -147,71 +119,6 @@ export function liveNodes(kept: readonly Tensor[]): Set<Node> {
     for (const tensor of node.inputs) pending.push(tensor.node);
   }
   return live;
-}
-
-function placeValues(
-  steps: readonly PlanStep[],
-  kept: readonly Tensor[],
-  adapter: AdapterFacts,
-): Pick<Plan, 'slots' | 'place' | 'scratchPlace' | 'liveBytes'> {
-  const lifetimes: Lifetime[] = [];
-  const valueAt = new Map<Tensor, number>();
-  const scratchAt: number[][] = [];
-  for (const [at, step] of steps.entries()) {
-    const written: number[] = [];
-    const write = (bytes: number): number => {
-      lifetimes.push({ bytes, from: at, to: at, apart: new Set() });
-      written.push(lifetimes.length - 1);
-      return lifetimes.length - 1;
-    };
-    for (const tensor of step.outputs) {
-      checkSize(tensor, adapter);
-      valueAt.set(tensor, write(bytesOf(tensor)));
-    }
-    scratchAt.push(
-      step.scratch.map((bytes) => {
-        if (bytes > adapter.limits.maxStorageBufferBindingSize)
-          throw new Error(
-            `${step.label}:${step.variant} needs a scratch buffer of ${megabytes(bytes)}, over the adapter's limit`,
-          );
-        return write(Math.max(BUFFER_GRANULE, Math.ceil(bytes / BUFFER_GRANULE) * BUFFER_GRANULE));
-      }),
-    );
-    const read = step.inputs.map((tensor) => valueAt.get(rootOf(tensor))).filter((value) => value !== undefined);
-    for (const value of read) lifetimes[value]!.to = at;
-    // A step of several dispatches may read what it has written: its outputs and scratch buffers lie apart as well.
-    for (const value of written)
-      for (const other of [...read, ...written])
-        if (other !== value) {
-          lifetimes[value]!.apart.add(other);
-          lifetimes[other]!.apart.add(value);
-        }
-  }
-  for (const tensor of kept) lifetimes[valueAt.get(rootOf(tensor))!]!.to = Number.POSITIVE_INFINITY;
-  const most = Math.min(adapter.limits.maxStorageBufferBindingSize, MOST_SLOT_BYTES);
-  const { slots, places, liveBytes } = assignSlots(lifetimes, most);
-  return {
-    slots,
-    liveBytes,
-    place(tensor) {
-      const root = rootOf(tensor);
-      const value = valueAt.get(root);
-      return value === undefined ? { source: root } : places[value]!;
-    },
-    scratchPlace: (step, index) => places[scratchAt[step]![index]!]!,
-  };
-}
-
-function checkSize(tensor: Tensor, adapter: AdapterFacts): void {
-  const limit = adapter.limits.maxStorageBufferBindingSize;
-  if (bytesOf(tensor) > limit)
-    throw new Error(
-      `${describe(tensor)} takes ${megabytes(bytesOf(tensor))}, over this adapter's largest binding of ${megabytes(limit)}: use a smaller batch or crop`,
-    );
-}
-
-export function megabytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 3 : 1)} MiB`;
 }
 
 /** The plan as a table: one line a step, with kernel, shapes, slot, bytes and FLOPs. */

@@ -1,5 +1,4 @@
 /** When what ran: the kernels of replays on the GPU, by its timestamps, and what the host did meanwhile. */
-import { aliveBytes } from './alive.js';
 import type { Executable, ReadyStep } from './executable.js';
 import type { Plan } from './plan.js';
 import { Encoding, type ReplayPhase, readRange, SubmitParts, submitAll } from './replay.js';
@@ -170,7 +169,6 @@ export class Recorder {
     const offset = this.#timestamps ? await this.#offset(pending, ticks) : 0;
     let end = Number.NEGATIVE_INFINITY;
     const replays = pending.map(({ name, plan, waited }, i): RecordedReplay => {
-      const alive = aliveBytes(plan);
       const kernels = plan.steps.map((step, at): StepTime => {
         const [from, to] = this.#timestamps ? ticks[i]![at]!.map((tick) => tick + offset) : waited[at]!;
         // The beginning of a pass is stamped when it is issued, maybe before what comes earlier is done.
@@ -178,7 +176,7 @@ export class Recorder {
         end = Math.max(begin, to!);
         const shapes = `${step.inputs.map((tensor) => showShape(tensor.shape)).join(' ')} -> ${step.outputs.map((tensor) => showShape(tensor.shape)).join(' ')}`;
         const { label, op, variant, flops, bytes } = step;
-        return { label, op, variant, shapes, begin, milliseconds: end - begin, flops, bytes, alive: alive[at]! };
+        return { label, op, variant, shapes, begin, milliseconds: end - begin, flops, bytes, alive: plan.alive[at]! };
       });
       return { name, plan, kernels };
     });

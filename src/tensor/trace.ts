@@ -2,8 +2,8 @@
 import { Graph, Tensor, traceInto } from './graph.js';
 import type { AdapterFacts } from './op.js';
 import { broadcastToOp } from './ops/shape.js';
-import { rootOf } from './plan.js';
 import { Resident } from './resident.js';
+import { rootOf } from './storage.js';
 import type { TensorType } from './types.js';
 
 /** What a step function may return: one tensor, or a record of them. */

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { aliveBytes } from '../../src/tensor/alive.js';
 import { assign, scope, type Tensor } from '../../src/tensor/graph.js';
 import { add, exp, mul } from '../../src/tensor/ops/elementwise.js';
 import { concat } from '../../src/tensor/ops/layout.js';
@@ -105,7 +104,7 @@ describe('the bytes alive', () => {
       return body(matmul(x, reshape(x, [64, 16])));
     });
     const plan = await step.plan(f32([16, 64]));
-    const alive = aliveBytes(plan);
+    const { alive } = plan;
     expect(alive).toHaveLength(plan.steps.length);
     expect(Math.max(...alive)).toBe(plan.liveBytes);
     expect(Math.min(...alive)).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
 /** A profile as text: kernels by whatever they are grouped by, parts, host, memory. */
 import { timesByPart } from '../../segsort/step_parts.js';
-import { megabytes } from '../../tensor/plan.js';
+import { megabytes } from '../../tensor/storage.js';
 import { formatTable } from '../table.js';
 import type { KernelProfile, StepProfile } from './profile.js';
 

@@ -1,7 +1,18 @@
 /** Ops that only move elements: slice, pad, concat and transpose, of any dtype and up to five axes. */
+import joinSource from '../../shaders/join.wgsl';
 import { apply1, currentGraph, type Tensor, type TensorLike } from '../graph.js';
-import { type Op, OpError } from '../op.js';
-import { isFloat, type NdArray, sameShape, showShape, sizeOf, stridesOf, type TensorType } from '../types.js';
+import { input, type Kernel, linearGrid, type Op, OpError, output } from '../op.js';
+import { bytesOf } from '../storage.js';
+import {
+  BYTES_PER_ELEMENT,
+  isFloat,
+  type NdArray,
+  sameShape,
+  showShape,
+  sizeOf,
+  stridesOf,
+  type TensorType,
+} from '../types.js';
 import { sampleIntegers, sampleValues } from './sample_values.js';
 import { padOp, slice, sliceOp } from './slice.js';
 import { boxOf, checkRank, copyBox, copyKernels } from './strided_copy.js';
@@ -13,6 +24,51 @@ export { transpose, transposeOp } from './transpose.js';
 export interface Concat {
   readonly axis: number;
 }
+
+/** Where each input begins in the output, in elements, if it lies there in one piece; else none. */
+function startsOf(xs: readonly TensorType[], { axis }: Concat): number[] {
+  if (xs[0]!.shape.slice(0, axis).some((extent) => extent !== 1)) return [];
+  let end = 0;
+  return xs.map(({ shape }) => {
+    end += sizeOf(shape);
+    return end - sizeOf(shape);
+  });
+}
+
+/** As many as devices can bind beside the output. */
+const MOST_JOINED = 7;
+/** Beyond, the time is in the bytes: let inputs be written in their places, or be copied. */
+const MOST_JOINED_BYTES = 2 ** 20;
+
+/** One dispatch on GPUs, where every copy would end a pass. */
+const joinKernel: Kernel<Concat> = {
+  name: 'join',
+  when: ({ inputs, outputs, params, adapter }) =>
+    !adapter.cpu &&
+    inputs.length <= MOST_JOINED &&
+    startsOf(inputs, params).length > 0 &&
+    bytesOf(outputs[0]!) <= MOST_JOINED_BYTES,
+  commands({ inputs, outputs, params }) {
+    const words = (elements: number, { dtype }: TensorType) => (elements * BYTES_PER_ELEMENT[dtype]) / 4;
+    const count = words(sizeOf(outputs[0]!.shape), outputs[0]!);
+    const ends = startsOf(inputs, params).slice(1);
+    const uniforms = Object.fromEntries(
+      Array.from({ length: MOST_JOINED - 1 }, (_, i) => {
+        const end = ends[i];
+        return [`end${i}`, end === undefined ? count : words(end, inputs[0]!)];
+      }),
+    );
+    const bound = Array.from({ length: MOST_JOINED }, (_, i) => input(Math.min(i, inputs.length - 1)));
+    return [
+      {
+        source: joinSource,
+        uniforms: { count, ...uniforms },
+        buffers: [...bound, output(0)],
+        workgroups: linearGrid(count, 64),
+      },
+    ];
+  },
+};
 
 export const concatOp: Op<Concat> = {
   name: 'concat',
@@ -33,6 +89,7 @@ export const concatOp: Op<Concat> = {
     return [{ shape, dtype: first.dtype }];
   },
   halves: (xs) => xs.every(({ dtype }) => dtype === 'f16'),
+  parts: startsOf,
   grad({ inputs, grads, params: { axis } }) {
     let start = 0;
     return inputs.map(({ shape, dtype }) => {
@@ -54,6 +111,8 @@ export const concatOp: Op<Concat> = {
   },
   samples: () => [
     { inputs: [sampleValues([2, 3], 0), sampleValues([1, 3], 1), sampleValues([4, 3], 2)], params: { axis: 0 } },
+    { inputs: [0, 1, 2, 3, 4, 5, 6].map((seed) => sampleValues([1, 1 + seed], seed)), params: { axis: 1 } },
+    { inputs: [sampleValues([96, 64], 0), sampleValues([192, 64], 1)], params: { axis: 0 }, checkGrad: false },
     { inputs: [sampleValues([2, 3, 3, 16], 0), sampleValues([2, 3, 3, 8], 1)], params: { axis: 3 } },
     {
       inputs: [sampleValues([2, 3, 2], 0), sampleValues([2, 3, 5], 1), sampleValues([2, 3, 1], 2)],
@@ -65,18 +124,21 @@ export const concatOp: Op<Concat> = {
       checkGrad: false,
     },
   ],
-  kernels: copyKernels((xs, { axis }) => {
-    const shape = xs[0]!.shape.map((extent, i) =>
-      i === axis ? xs.reduce((sum, x) => sum + x.shape[axis]!, 0) : extent,
-    );
-    const targets = stridesOf(shape);
-    let start = 0;
-    return xs.map((x) => {
-      const box = boxOf(x.shape, stridesOf(x.shape), targets, 0, start * targets[axis]!);
-      start += x.shape[axis]!;
-      return box;
-    });
-  }),
+  kernels: [
+    joinKernel,
+    ...copyKernels<Concat>((xs, { axis }) => {
+      const shape = xs[0]!.shape.map((extent, i) =>
+        i === axis ? xs.reduce((sum, x) => sum + x.shape[axis]!, 0) : extent,
+      );
+      const targets = stridesOf(shape);
+      let start = 0;
+      return xs.map((x) => {
+        const box = boxOf(x.shape, stridesOf(x.shape), targets, 0, start * targets[axis]!);
+        start += x.shape[axis]!;
+        return box;
+      });
+    }),
+  ],
   flops: () => 0,
 };
 

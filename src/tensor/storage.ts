@@ -1,0 +1,31 @@
+/** How values are stored: the bytes that they take, and what an alias is an alias of. */
+import type { Tensor } from './graph.js';
+import { BYTES_PER_ELEMENT, sizeOf, type TensorType } from './types.js';
+
+/** Every buffer is rounded up to this, so that kernels may read whole 4-vectors. */
+export const BUFFER_GRANULE = 16;
+
+/** What offsets in a buffer are multiples of, so that it can be bound there. */
+export const BINDING_ALIGNMENT = 256;
+
+export function bytesOf({ shape, dtype }: TensorType): number {
+  return Math.ceil((sizeOf(shape) * BYTES_PER_ELEMENT[dtype]) / BUFFER_GRANULE) * BUFFER_GRANULE;
+}
+
+/** The value an alias (reshape, view) stands for, or is a part of. */
+export function rootOf(tensor: Tensor): Tensor {
+  let root = tensor;
+  while (root.node.op?.alias) root = root.node.inputs[0]!;
+  return root;
+}
+
+/** Where a value starts within the one it is an alias of, in bytes. */
+export function offsetOf(tensor: Tensor): number {
+  let elements = 0;
+  for (let at = tensor; at.node.op?.alias; at = at.node.inputs[0]!) elements += at.node.op.alias(at.node.params);
+  return elements * BYTES_PER_ELEMENT[tensor.dtype];
+}
+
+export function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 3 : 1)} MiB`;
+}
