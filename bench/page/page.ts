@@ -48,8 +48,12 @@ for (const [name, value] of [
 ] as const)
   element<HTMLInputElement>(`[name=${name}]`).value = String(value);
 
-form.addEventListener('submit', async (event) => {
-  event.preventDefault();
+// The form asks for this page again with its fields in the address: peers do not open a second time in one page.
+const asked = new URLSearchParams(location.search);
+for (const [name, value] of asked) element<HTMLInputElement>(`[name="${CSS.escape(name)}"]`).value = value;
+if (asked.size > 0) await runForm();
+
+async function runForm(): Promise<void> {
   const filled = [...new FormData(form)].filter(([, value]) => value !== '');
   const stop = new AbortController();
   stopButton.onclick = () => stop.abort();
@@ -72,7 +76,7 @@ form.addEventListener('submit', async (event) => {
     runButton.disabled = false;
     stopButton.disabled = true;
   }
-});
+}
 
 function show(results: BenchResults): void {
   const { heading, rows } = tableOf(results);
