@@ -71,7 +71,8 @@ describe('a page', () => {
       for (const loss of trained.losses) expect(loss).toBeGreaterThan(0);
       expect(trained.restored).toBe(3);
       expect(trained.bytes).toBeGreaterThan(1000);
-      expect([...new Set(scripts)].sort()).toEqual(
+      // The naive kernels are asked for here, as they compile fast; a page does not load them.
+      expect([...new Set(scripts)].filter((name) => !name.startsWith('naive_shaders-')).sort()).toEqual(
         sizes
           .get(page)!
           .files.map(({ name }) => name)

@@ -1,6 +1,5 @@
 /** The assignment step of spherical k-means. */
 import sourceHandicap from '../../shaders/segsort_assign_handicap.wgsl';
-import sourceNaive from '../../shaders/segsort_assign_naive.wgsl';
 import sourceTiled from '../../shaders/segsort_assign_tiled.wgsl';
 import { apply1, type Tensor, type TensorLike } from '../../tensor/graph.js';
 import { type Command, input, type Kernel, linearGrid, type Op, OpError, output, scratch } from '../../tensor/op.js';
@@ -82,7 +81,7 @@ const naive: Kernel<None> = {
     const count = images * pixels;
     return [
       {
-        source: sourceNaive,
+        source: async () => (await import('./naive_shaders.js')).assign,
         uniforms: { count, pixels, clusters, channels },
         buffers: [input(0), input(1), input(2), output(0)],
         workgroups: linearGrid(count, 64),

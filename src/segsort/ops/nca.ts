@@ -2,7 +2,6 @@
  * The sums over prototypes that the SegSort loss is made of, as logarithms, for one block of prototypes: those of the
  * batch, or those of the memory banks. `loss.ts` joins the blocks.
  */
-import sourceNaive from '../../shaders/segsort_nca_naive.wgsl';
 import sourceWorkgroup from '../../shaders/segsort_nca_workgroup.wgsl';
 import { apply, apply1, type Tensor, type TensorLike } from '../../tensor/graph.js';
 import { type Command, input, type Kernel, linearGrid, type Op, output, type ShaderSource } from '../../tensor/op.js';
@@ -18,10 +17,10 @@ const DIRECT_CONCENTRATION = 40;
 function kernel(
   name: string,
   source: ShaderSource,
+  lanes: 1 | 4,
   invocationsPerPixel: number,
   when: Kernel<NcaTerms>['when'],
 ): Kernel<NcaTerms> {
-  const lanes = source === sourceNaive ? 1 : 4;
   return {
     name,
     when,
@@ -70,14 +69,21 @@ export const ncaTermsOp: Op<NcaTerms> = {
     },
   ],
   kernels: [
-    kernel('workgroup', sourceWorkgroup, 64, ({ inputs, params, adapter }) => !adapter.cpu && direct(inputs, params)),
+    kernel(
+      'workgroup',
+      sourceWorkgroup,
+      4,
+      64,
+      ({ inputs, params, adapter }) => !adapter.cpu && direct(inputs, params),
+    ),
     kernel(
       'rows',
       async () => (await import('./cpu_shaders.js')).ncaRows,
+      4,
       1 / 4,
       ({ inputs, params }) => direct(inputs, params),
     ),
-    kernel('naive', sourceNaive, 1, undefined),
+    kernel('naive', async () => (await import('./naive_shaders.js')).nca, 1, 1, undefined),
   ],
   flops: ([similarities]) => 6 * sizeOf(similarities!.shape),
 };

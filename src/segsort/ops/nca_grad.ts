@@ -1,5 +1,4 @@
 /** The gradient of the sums in nca.ts with respect to the similarities. */
-import sourceNaive from '../../shaders/segsort_nca_grad_naive.wgsl';
 import sourceVec4 from '../../shaders/segsort_nca_grad_vec4.wgsl';
 import {
   type Command,
@@ -59,10 +58,15 @@ const vec4 = kernel('vec4', sourceVec4, 4, (pixels, prototypes4) => {
   return { count, uniforms: { count, prototypes4 } };
 });
 
-const naive = kernel('naive', sourceNaive, 1, (pixels, prototypes) => {
-  const count = pixels * prototypes;
-  return { count, uniforms: { count, prototypes } };
-});
+const naive = kernel(
+  'naive',
+  async () => (await import('./naive_shaders.js')).ncaGrad,
+  1,
+  (pixels, prototypes) => {
+    const count = pixels * prototypes;
+    return { count, uniforms: { count, prototypes } };
+  },
+);
 
 /** Its last input holds, one after another: others, different, and the gradients of others, different and own. */
 export const ncaTermsGradOp: Op<NcaTerms> = {

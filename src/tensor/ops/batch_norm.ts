@@ -3,10 +3,8 @@
  * and melts into the ReLU and the residual sum behind it, and one reduction serves both parameter gradients. Training
  * with batch statistics and with running statistics differ only in where mean and variance come from.
  */
-import sourceNaive from '../../shaders/moments_naive.wgsl';
 import sourcePartial from '../../shaders/moments_partial.wgsl';
 import sourceSumsMerge from '../../shaders/norm_sums_merge.wgsl';
-import sourceSumsNaive from '../../shaders/norm_sums_naive.wgsl';
 import sourceSumsPartial from '../../shaders/norm_sums_partial.wgsl';
 import { apply, apply1, type Tensor, type TensorLike } from '../graph.js';
 import {
@@ -109,14 +107,14 @@ function chunked(
   };
 }
 
-function oneThreadAChannel(source: string, operands: readonly string[]): Kernel<None> {
+function oneThreadAChannel(op: 'moments' | 'normSums', operands: readonly string[]): Kernel<None> {
   return {
     name: 'naive',
     commands: ({ inputs }) => {
       const { rows, channels } = rowsAndChannels(inputs[0]!.shape);
       return [
         {
-          source,
+          source: async () => (await import('./naive_shaders.js'))[op],
           constants: storedParameters(inputs, operands, (dtype, name, lower) =>
             reads1(dtype, `Stored${name}`, `load_${lower}`, name === 'G' ? 'grad' : 'x'),
           ),
@@ -173,7 +171,7 @@ export const momentsOp: Op<None> = {
   kernels: [
     chunked(sixteen('moments'), ['X'], momentsMerge),
     chunked(four(sourcePartial), ['X'], momentsMerge),
-    oneThreadAChannel(sourceNaive, ['X']),
+    oneThreadAChannel('moments', ['X']),
   ],
   halves: () => true,
   flops: ([x]) => 4 * sizeOf(x!.shape),
@@ -268,7 +266,7 @@ export const normSumsOp: Op<None> = {
   kernels: [
     chunked(sixteen('normSums'), ['G', 'X'], () => sourceSumsMerge),
     chunked(four(sourceSumsPartial), ['G', 'X'], () => sourceSumsMerge),
-    oneThreadAChannel(sourceSumsNaive, ['G', 'X']),
+    oneThreadAChannel('normSums', ['G', 'X']),
   ],
   halves: ([, , mean, inverseDeviation]) => areFloats32([mean!, inverseDeviation!]),
   flops: ([x]) => 5 * sizeOf(x!.shape),

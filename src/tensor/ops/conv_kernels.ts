@@ -1,7 +1,4 @@
 /** Kernel variants of convolutions and their gradients. */
-import filterGradNaive from '../../shaders/conv2d_filter_grad_naive.wgsl';
-import inputGradNaive from '../../shaders/conv2d_input_grad_naive.wgsl';
-import conv2dNaive from '../../shaders/conv2d_naive.wgsl';
 import {
   type BufferRef,
   type Dispatch,
@@ -35,7 +32,11 @@ import { type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
 type SizesOf<P> = (inputs: readonly TensorType[], params: P) => ConvSizes;
 
 /** One invocation an element of the output. `names` are the operands' in the shader. */
-function naive<P>(source: string, sizesOf: SizesOf<P>, names: readonly [string, string]): Kernel<P> {
+function naive<P>(
+  op: 'conv2d' | 'conv2dInputGrad' | 'conv2dFilterGrad',
+  sizesOf: SizesOf<P>,
+  names: readonly [string, string],
+): Kernel<P> {
   return {
     name: 'naive',
     commands({ inputs, outputs, params }) {
@@ -43,7 +44,7 @@ function naive<P>(source: string, sizesOf: SizesOf<P>, names: readonly [string, 
       const words = wordsOf(stored.c, sizeOf(outputs[0]!.shape));
       return [
         {
-          source,
+          source: async () => (await import('./naive_shaders.js'))[op],
           constants: storedIn1s(stored, ...names),
           uniforms: { words, ...sizesOf(inputs, params) },
           buffers: [input(0), input(1), output(0)],
@@ -216,7 +217,7 @@ export const conv2dKernelsOf = (among: readonly Family[]): Kernel<Conv>[] =>
       inputs: [image(context.inputs[0]!), filter(context.inputs[1]!)],
       outputs: [image(context.outputs[0]!)],
     }),
-    naive(conv2dNaive, conv2dSizes, ['x', 'filter_']),
+    naive('conv2d', conv2dSizes, ['x', 'filter_']),
   );
 
 export const inputGradKernelsOf = (among: readonly Family[]): Kernel<ConvInputGrad>[] =>
@@ -233,7 +234,7 @@ export const inputGradKernelsOf = (among: readonly Family[]): Kernel<ConvInputGr
       outputs: [image(context.outputs[0]!)],
       params: { ...context.params, inputShape: roundUpShape(context.params.inputShape, 1) },
     }),
-    naive(inputGradNaive, inputGradSizes, ['dy', 'filter_']),
+    naive('conv2dInputGrad', inputGradSizes, ['dy', 'filter_']),
   );
 
 export const filterGradKernelsOf = (among: readonly Family[]): Kernel<ConvFilterGrad>[] =>
@@ -249,5 +250,5 @@ export const filterGradKernelsOf = (among: readonly Family[]): Kernel<ConvFilter
       outputs: [filter(context.outputs[0]!)],
       params: { ...context.params, filterShape: roundUpShape(context.params.filterShape, 2) },
     }),
-    naive(filterGradNaive, filterGradSizes, ['x', 'dy']),
+    naive('conv2dFilterGrad', filterGradSizes, ['x', 'dy']),
   );

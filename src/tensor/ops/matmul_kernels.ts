@@ -1,5 +1,4 @@
 /** Kernel variants of matrix products, also used by the convolutions that are one. */
-import naiveSource from '../../shaders/matmul_naive.wgsl';
 import {
   type AdapterFacts,
   type BufferRef,
@@ -155,7 +154,7 @@ const naive: Kernel<Matmul> = {
     const words = wordsOf(stored.c, batches * m * n);
     return [
       {
-        source: naiveSource,
+        source: async () => (await import('./naive_shaders.js')).matmul,
         constants: storedIn1s(stored, 'a', 'b'),
         uniforms: {
           words,
