@@ -1,6 +1,7 @@
 /** `#gpu` under Node: Dawn, from the npm package `webgpu`. */
 import type { AdapterAttempt, AdapterChoice, FoundAdapter, GpuOptions } from './gpu.js';
 import { GpuUnavailableError, isSoftware } from './gpu.js';
+import { pollPatiently } from './patient_polling.node.js';
 import { provideVulkanLoader, withSwiftShader } from './swiftshader.node.js';
 import { DRIVER_VARIABLES } from './system.node.js';
 
@@ -96,6 +97,7 @@ function dawnFlags({ toggles }: GpuOptions, enable: readonly string[]): string[]
 async function loadDawn(attempts: AdapterAttempt[]): Promise<typeof import('webgpu')> {
   try {
     const dawn = await import('webgpu');
+    pollPatiently();
     // GPUBufferUsage and the rest, which browsers have as globals.
     for (const [name, value] of Object.entries(dawn.globals)) (globalThis as Record<string, unknown>)[name] ??= value;
     return dawn;

@@ -27,7 +27,7 @@ import { padded, roundUp, roundUpShape } from './padded.js';
 import { type Family, layoutFor, sumPartials, tuningOf } from './product_families.js';
 import { type Layout, layoutOf, type ProductShape } from './product_layouts.js';
 import { withMoments } from './product_moments.js';
-import { type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
+import { hasHalves, type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
 
 type SizesOf<P> = (inputs: readonly TensorType[], params: P) => ConvSizes;
 
@@ -71,7 +71,8 @@ const channelsInVec4s = (s: ConvSizes) => s.in_c % 4 === 0 && s.out_c % 4 === 0;
 
 /** A convolution or its input gradient as implicit matrix products of the pixels of lattices and channels. */
 function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kernel<P> {
-  const planOf = (s: ConvSizes) => {
+  const planOf = (context: KernelContext<P>) => {
+    const s = sizesOf(context.inputs, context.params);
     const small = { h: s.out_h, w: s.out_w, c: s.out_c };
     const large = { h: s.in_h, w: s.in_w, c: s.in_c };
     const [from, to] = backward ? [small, large] : [large, small];
@@ -83,17 +84,19 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
       length: Math.max(...lattices.map(({ taps }) => taps)) * from.c,
       batches: 1,
       splits: family.splitsConvolutions,
+      halves: hasHalves(storedOf(context)),
     };
     return { from, to, lattices, shape, size: s.batches * to.h * to.w * to.c };
   };
   const dispatches = (
-    { adapter, inputs, params }: KernelContext<P>,
+    context: KernelContext<P>,
     { tile, chunks }: Layout,
     stored: Stored,
     result: BufferRef,
     { source, parameters }: Pick<Family, 'source' | 'parameters'> = family,
   ): Dispatch[] => {
-    const { from, to, lattices } = planOf(sizesOf(inputs, params));
+    const { adapter } = context;
+    const { from, to, lattices } = planOf(context);
     return lattices.map(({ pixels, taps, uniforms }: Lattice) => {
       // Every lattice has as many parts, for all of them are summed at once; shorter ones of zeros, if need be.
       const { chunk } = layoutOf(tile, taps * from.c, chunks, family.step);
@@ -117,8 +120,8 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
   };
   const moments: Epilogue<P> = {
     passes(context) {
-      const { adapter, inputs, params } = context;
-      const { shape } = planOf(sizesOf(inputs, params));
+      const { adapter } = context;
+      const { shape } = planOf(context);
       const layout = layoutFor(family, shape, adapter);
       if (layout.chunks > 1 || family.moments?.suits?.(adapter) === false) return null;
       // Forward there is one lattice, whose pixels are the result's in their order.
@@ -131,15 +134,15 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
     needs: family.needs,
     when: ({ adapter, inputs, params }) =>
       family.suits({ adapter, inputs }) && channelsInVec4s(sizesOf(inputs, params)),
-    scratch({ adapter, inputs, params }) {
-      const { shape, size } = planOf(sizesOf(inputs, params));
-      const { chunks } = layoutFor(family, shape, adapter);
+    scratch(context) {
+      const { shape, size } = planOf(context);
+      const { chunks } = layoutFor(family, shape, context.adapter);
       return chunks === 1 ? [] : [chunks * size * BYTES_PER_ELEMENT.f32];
     },
     commands(context) {
-      const { adapter, inputs, params } = context;
+      const { adapter } = context;
       const stored = storedOf(context);
-      const { shape, size } = planOf(sizesOf(inputs, params));
+      const { shape, size } = planOf(context);
       const layout = layoutFor(family, shape, adapter);
       if (layout.chunks === 1) return dispatches(context, layout, stored, output(0));
       return [
@@ -148,45 +151,49 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
       ];
     },
     ...(family.moments && !backward ? { epilogues: { moments } } : {}),
-    tuning: ({ adapter, inputs, params }) => tuningOf(family, planOf(sizesOf(inputs, params)).shape, adapter),
+    tuning: (context) => tuningOf(family, planOf(context).shape, context.adapter),
   };
 }
 
 /** The filter gradient as an implicit matrix product whose sum runs over the output pixels. */
 function scatter(family: Family): Kernel<ConvFilterGrad> {
-  const shapeOf = (s: ConvSizes): ProductShape => ({
+  const shapeOf = (s: ConvSizes, stored: Stored): ProductShape => ({
     op: 'filterGrad',
     rows: s.kernel_h * s.kernel_w * s.in_c,
     columns: s.out_c,
     length: pixelsOf(s),
     batches: 1,
     splits: true,
+    halves: hasHalves(stored),
   });
   return {
     name: family.name,
     needs: family.needs,
     when: ({ adapter, inputs, params }) =>
       family.suits({ adapter, inputs }) && channelsInVec4s(filterGradSizes(inputs, params)),
-    scratch({ adapter, inputs, params }) {
-      const { chunks } = layoutFor(family, shapeOf(filterGradSizes(inputs, params)), adapter);
+    scratch({ adapter, inputs, outputs, params }) {
+      const shape = shapeOf(filterGradSizes(inputs, params), storedOf({ inputs, outputs }));
+      const { chunks } = layoutFor(family, shape, adapter);
       return chunks === 1 ? [] : [chunks * sizeOf(params.filterShape) * BYTES_PER_ELEMENT.f32];
     },
     commands({ adapter, inputs, outputs, params }) {
       const s = filterGradSizes(inputs, params);
-      const shape = shapeOf(s);
+      const stored = storedOf({ inputs, outputs });
+      const shape = shapeOf(s, stored);
       const { tile, chunk, chunks } = layoutFor(family, shape, adapter);
       const { batches: _, in_c, out_c, ...extents } = s;
       const split = chunks > 1;
       const dispatch: Dispatch = {
         source: family.source('filterGrad', adapter),
-        constants: { ...family.parameters(storedOf({ inputs, outputs }), adapter), ...tile.constants },
+        constants: { ...family.parameters(stored, adapter), ...tile.constants },
         uniforms: { ...extents, in_c4: in_c / 4, out_c4: out_c / 4, pixels: pixelsOf(s), chunk },
         buffers: [input(0), input(1), split ? scratch(0) : output(0)],
         workgroups: [Math.ceil(shape.columns / tile.columns), Math.ceil(shape.rows / tile.rows), chunks],
       };
       return split ? [dispatch, sumPartials(sizeOf(params.filterShape), chunks, scratch(0), output(0))] : [dispatch];
     },
-    tuning: ({ adapter, inputs, params }) => tuningOf(family, shapeOf(filterGradSizes(inputs, params)), adapter),
+    tuning: ({ adapter, inputs, outputs, params }) =>
+      tuningOf(family, shapeOf(filterGradSizes(inputs, params), storedOf({ inputs, outputs })), adapter),
   };
 }
 

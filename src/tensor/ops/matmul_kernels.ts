@@ -17,7 +17,7 @@ import { padded, roundUp } from './padded.js';
 import { type Family, layoutFor, sumPartials, tuningOf } from './product_families.js';
 import type { Layout, ProductShape } from './product_layouts.js';
 import { withMoments } from './product_moments.js';
-import { ALL_F32, type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
+import { ALL_F32, hasHalves, type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
 
 /** A product of row-major matrices; those of further batches follow in memory, or all batches share one. */
 export interface Product {
@@ -46,14 +46,14 @@ export function productKernel<P>(
     },
     scratch(context) {
       const product = productOf(context)!;
-      const { chunks } = layoutFor(family, shapeOf(product), context.adapter);
+      const { chunks } = layoutFor(family, shapeOf(product, storedOf(context)), context.adapter);
       return chunks === 1 ? [] : [chunks * product.batches * product.m * product.n * BYTES_PER_ELEMENT.f32];
     },
     commands: (context) => multiply(family, productOf(context)!, storedOf(context), context.adapter),
     ...(family.moments && {
       epilogues: { moments: { passes: (context) => multiplyWithMoments(family, productOf(context)!, context) } },
     }),
-    tuning: (context) => tuningOf(family, shapeOf(productOf(context)!), context.adapter),
+    tuning: (context) => tuningOf(family, shapeOf(productOf(context)!, storedOf(context)), context.adapter),
   };
 }
 
@@ -64,8 +64,8 @@ function inVec4s({ m, n, k, transposeA, transposeB }: Product): boolean {
   return n % 4 === 0 && rowOfA % 4 === 0 && rowOfB % 4 === 0;
 }
 
-function shapeOf({ batches, m, n, k }: Product, splits = true): ProductShape {
-  return { op: 'matmul', rows: m, columns: n, length: k, batches, splits };
+function shapeOf({ batches, m, n, k }: Product, stored: Stored, splits = true): ProductShape {
+  return { op: 'matmul', rows: m, columns: n, length: k, batches, splits, halves: hasHalves(stored) };
 }
 
 /** The whole product in one dispatch, from and to the buffers [a, b, c], all f32. */
@@ -75,12 +75,12 @@ export function multiplyAll(
   buffers: readonly BufferRef[],
   adapter: AdapterFacts,
 ): Dispatch {
-  const layout = layoutFor(family, shapeOf(product, false), adapter);
+  const layout = layoutFor(family, shapeOf(product, ALL_F32, false), adapter);
   return multiplyParts(family, product, layout, buffers, ALL_F32, adapter);
 }
 
 function multiply(family: Family, product: Product, stored: Stored, adapter: AdapterFacts): Dispatch[] {
-  const layout = layoutFor(family, shapeOf(product), adapter);
+  const layout = layoutFor(family, shapeOf(product, stored), adapter);
   if (layout.chunks === 1)
     return [multiplyParts(family, product, layout, [input(0), input(1), output(0)], stored, adapter)];
   return [
@@ -92,9 +92,9 @@ function multiply(family: Family, product: Product, stored: Stored, adapter: Ada
 /** The product and the moments of its columns; null for several products, and for a sum in parts. */
 function multiplyWithMoments(family: Family, product: Product, context: KernelContext<unknown>): Passes | null {
   const { adapter } = context;
-  const layout = layoutFor(family, shapeOf(product), adapter);
-  if (product.batches > 1 || layout.chunks > 1 || family.moments?.suits?.(adapter) === false) return null;
   const stored = storedOf(context);
+  const layout = layoutFor(family, shapeOf(product, stored), adapter);
+  if (product.batches > 1 || layout.chunks > 1 || family.moments?.suits?.(adapter) === false) return null;
   const buffers = [input(0), input(1), output(0)];
   const dispatch = multiplyParts(family, product, layout, buffers, stored, adapter, family.moments);
   return withMoments(dispatch, { rows: product.m, columns: product.n, chunk: layout.tile.rows }, adapter);

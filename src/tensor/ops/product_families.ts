@@ -64,10 +64,13 @@ export function layoutFor(family: Family, shape: ProductShape, adapter: AdapterF
   return tuned(adapter, tuningKey(family, shape), family.layouts(shape, adapter));
 }
 
-/** `tiled conv2d 1764x256x2304`: family, op, rows, columns and length, and batches where there are several. */
-export function tuningKey(family: Family, { op, rows, columns, length, batches, splits }: ProductShape): string {
-  const whole = splits ? '' : ' unsplit';
-  return `${family.name} ${op} ${rows}x${columns}x${length}${batches > 1 ? ` of ${batches}` : ''}${whole}`;
+/** `tiled conv2d 1764x256x2304`: family, op, rows, columns and length, batches where there are several, `f16` of halves. */
+export function tuningKey(
+  family: Family,
+  { op, rows, columns, length, batches, splits, halves }: ProductShape,
+): string {
+  const of = `${batches > 1 ? ` of ${batches}` : ''}${splits ? '' : ' unsplit'}${halves ? ' f16' : ''}`;
+  return `${family.name} ${op} ${rows}x${columns}x${length}${of}`;
 }
 
 /** What tuning may decide of a product. */

@@ -16,6 +16,8 @@ export interface ProductShape {
   readonly batches: number;
   /** Whether the sum may be split into parts. */
   readonly splits: boolean;
+  /** Whether an operand lies in memory as halves, which tuning tells apart. */
+  readonly halves?: boolean;
 }
 
 export interface Tile {

@@ -58,6 +58,8 @@ export interface Stored {
   readonly c: DType;
 }
 
+export const hasHalves = ({ a, b }: Stored): boolean => a === 'f16' || b === 'f16';
+
 export const ALL_F32: Stored = { a: 'f32', b: 'f32', c: 'f32' };
 
 interface Types {
