@@ -45,7 +45,7 @@ export type PeerLoader = (
 ) => Promise<{ readonly contenders: Contender[]; readonly notes: readonly string[] }>;
 
 /** Shorter samples are mostly waiting, or quantised by the clock. */
-const SAMPLE_MILLISECONDS = 20;
+const SAMPLE_MILLISECONDS = 100;
 
 export async function runSession(
   host: Host,
