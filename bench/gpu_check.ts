@@ -34,14 +34,22 @@ await using gpu = await openGpu();
 const { facts } = gpu;
 console.log(`${facts.device || facts.description} (${facts.driver}), ${facts.cpu ? 'on the CPU' : 'a GPU'}`);
 
+/** The op's samples that a kernel takes. */
+function samplesFor(op: Op, kernel: Kernel) {
+  return (op.samples() as Sample<unknown>[])
+    .map((sample) => {
+      const inputs = sample.inputs.map(({ shape, data, dtype }) => hostTensor(shape, data, dtype));
+      const { params } = sample;
+      return { sample, inputs, context: { inputs, outputs: op.infer(inputs, params), params, adapter: facts } };
+    })
+    .filter(({ context }) => kernel.when?.(context) !== false);
+}
+
 /** Largest error of a variant over the op's samples, relative to the largest element; null if none selects it. */
 async function errorOf(op: Op, kernel: Kernel): Promise<number | null> {
   using runtime = new Runtime(gpu, { kernels: { [op.name]: kernel.name } });
   let worst: number | null = null;
-  for (const sample of op.samples() as Sample<unknown>[]) {
-    const inputs = sample.inputs.map((array) => hostTensor(array.shape, array.data, array.dtype));
-    const outputs = op.infer(inputs, sample.params);
-    if (kernel.when?.({ inputs, outputs, params: sample.params, adapter: facts }) === false) continue;
+  for (const { sample, inputs } of samplesFor(op, kernel)) {
     using step = runtime.compile((...args: Tensor[]) => Object.fromEntries(apply(op, args, sample.params).entries()));
     const results = await step.run(...inputs);
     const exact = inputs.map(({ shape, dtype, data }) => ({ shape, dtype, data: Float64Array.from(data) }));
@@ -59,12 +67,10 @@ async function errorOf(op: Op, kernel: Kernel): Promise<number | null> {
 async function errorOfMoments(op: Op, kernel: Kernel): Promise<number | null> {
   using runtime = new Runtime(gpu, { kernels: { [op.name]: kernel.name } });
   let worst: number | null = null;
-  for (const { inputs: arrays, params } of op.samples() as Sample<unknown>[]) {
-    const inputs = arrays.map(({ shape, data, dtype }) => hostTensor(shape, data, dtype));
-    const context = { inputs, outputs: op.infer(inputs, params), params, adapter: facts };
-    if (kernel.when?.(context) === false || !kernel.epilogues?.moments?.passes(context)) continue;
+  for (const { sample, inputs, context } of samplesFor(op, kernel)) {
+    if (!kernel.epilogues?.moments?.passes(context)) continue;
     using step = runtime.compile((...args: Tensor[]) => {
-      const [y] = apply(op, args, params);
+      const [y] = apply(op, args, sample.params);
       return { y: y!, ...moments(y!) };
     });
     const results = await step.run(...inputs);

@@ -23,8 +23,8 @@ import { isFloat, sameShape, showShape, sizeOf } from '../tensor/types.js';
  * Gradients on the way are stored as the values whose gradients they are, f16 or f32; those of `wrt` are f32 whatever
  * they are of, since their digits and their range matter to what is made of them.
  *
- * Errors: the loss is not a scalar, or not of the shape of its gradient; an op on the way has no gradient (integer ops end a path silently, as the
- * derivative of a label is zero everywhere).
+ * Errors: the loss is not a scalar, or not of the shape of its gradient; an op on the way has no gradient (integer ops
+ * end a path silently, as the derivative of a label is zero everywhere).
  */
 export function grad(loss: Tensor, wrt: readonly TensorLike[], gradient?: TensorLike): Tensor[] {
   const graph = currentGraph();

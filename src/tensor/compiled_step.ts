@@ -1,5 +1,5 @@
 /** A step function compiled for a runtime, and handles to what it leaves on the GPU. */
-import { buildExecutable, type Executable } from './executable.js';
+import { buildExecutable, type Executable, type Range } from './executable.js';
 import { type ResidentLike, Tensor } from './graph.js';
 import type { PipelineCache } from './pipelines.js';
 import { dumpPlan, makePlan, type Plan } from './plan.js';
@@ -51,7 +51,7 @@ export class CompiledStep<R extends Returned> implements Disposable {
   readonly #step: (...args: Tensor[]) => R;
   readonly #name: string;
   readonly #rewrite: Rewrite;
-  readonly #readBytes: (range: { buffer: GPUBuffer; offset: number; bytes: number }) => Promise<ArrayBuffer>;
+  readonly #readBytes: (range: Range) => Promise<ArrayBuffer>;
   readonly #plans = new Map<string, Promise<Compiled>>();
   #runs = 0;
 
@@ -61,7 +61,7 @@ export class CompiledStep<R extends Returned> implements Disposable {
     step: (...args: Tensor[]) => R,
     name: string,
     rewrite: Rewrite,
-    readBytes: (range: { buffer: GPUBuffer; offset: number; bytes: number }) => Promise<ArrayBuffer>,
+    readBytes: (range: Range) => Promise<ArrayBuffer>,
   ) {
     this.#runtime = runtime;
     this.#pipelines = pipelines;

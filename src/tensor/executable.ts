@@ -7,7 +7,7 @@ import type { BufferRef, Copy, Dispatch } from './op.js';
 import type { PipelineCache } from './pipelines.js';
 import type { Plan, PlanStep } from './plan.js';
 import type { Resident } from './resident.js';
-import { bytesOf, megabytes, offsetOf } from './storage.js';
+import { bytesOf, inGranules, megabytes, offsetOf } from './storage.js';
 import { BYTES_PER_ELEMENT, sizeOf } from './types.js';
 import { packUniforms, type Shader, specialize } from './wgsl.js';
 
@@ -103,7 +103,7 @@ export async function buildExecutable(device: GPUDevice, pipelines: PipelineCach
     const step = plan.steps[at]!;
     if (ref.kind === 'input') return range(step.inputs[ref.index]!);
     if (ref.kind === 'output') return range(step.outputs[ref.index]!);
-    const bytes = Math.ceil(step.scratch[ref.index]! / 16) * 16;
+    const bytes = inGranules(step.scratch[ref.index]!);
     const { slot, offset } = plan.scratchPlace(at, ref.index);
     return { buffer: slots[slot]!, offset, bytes };
   };

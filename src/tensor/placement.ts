@@ -12,7 +12,7 @@ import {
 import type { AdapterFacts } from './op.js';
 import { type Holder, type Holders, partsInPlace, withoutPlaced } from './parts.js';
 import type { Place, PlanStep } from './plan.js';
-import { BUFFER_GRANULE, bytesOf, megabytes, rootOf } from './storage.js';
+import { BUFFER_GRANULE, bytesOf, inGranules, megabytes, rootOf } from './storage.js';
 
 export interface Placement {
   readonly steps: readonly PlanStep[];
@@ -129,7 +129,7 @@ function lifetimesOf(
         throw new Error(
           `${step.label}:${step.variant} needs a scratch buffer of ${megabytes(bytes)}, over the adapter's limit`,
         );
-      return create(Math.max(BUFFER_GRANULE, Math.ceil(bytes / BUFFER_GRANULE) * BUFFER_GRANULE));
+      return create(Math.max(BUFFER_GRANULE, inGranules(bytes)));
     });
     scratchAt.push(scratch);
     for (const value of scratch) written.add(value);

@@ -8,9 +8,9 @@ export const BUFFER_GRANULE = 16;
 /** What offsets in a buffer are multiples of, so that it can be bound there. */
 export const BINDING_ALIGNMENT = 256;
 
-export function bytesOf({ shape, dtype }: TensorType): number {
-  return Math.ceil((sizeOf(shape) * BYTES_PER_ELEMENT[dtype]) / BUFFER_GRANULE) * BUFFER_GRANULE;
-}
+export const inGranules = (bytes: number): number => Math.ceil(bytes / BUFFER_GRANULE) * BUFFER_GRANULE;
+
+export const bytesOf = ({ shape, dtype }: TensorType): number => inGranules(sizeOf(shape) * BYTES_PER_ELEMENT[dtype]);
 
 /** The value an alias (reshape, view) stands for, or is a part of. */
 export function rootOf(tensor: Tensor): Tensor {

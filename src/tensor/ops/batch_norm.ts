@@ -20,7 +20,7 @@ import {
 } from '../op.js';
 import { type DType, ndarray, type Shape, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
 import { add, addScalar, div, mul, mulScalar, neg, rsqrt, sub } from './elementwise.js';
-import { type Chunks, mergeChunks, momentsMerge, partialBytes } from './product_moments.js';
+import { type Chunks, chunkUniforms, mergeChunks, momentsMerge, partialBytes } from './product_moments.js';
 import { broadcastTo } from './shape.js';
 import { reads1, reads4 } from './stored.js';
 
@@ -89,17 +89,16 @@ function chunked(
     scratch: ({ inputs }) => [partialBytes(chunksOf(inputs))],
     commands: ({ inputs, adapter }) => {
       const of = chunksOf(inputs);
-      const { rows, columns } = of;
-      const chunks = Math.ceil(rows / CHUNK);
+      const uniforms = chunkUniforms(of);
       return [
         {
           source: first.source,
           constants: storedParameters(inputs, operands, (dtype, name, lower) =>
             reads4(dtype, `Stored${name}`, `widen_${lower}`),
           ),
-          uniforms: { rows, channels4: columns / 4, chunks, chunk: CHUNK },
+          uniforms,
           buffers: [...inputs.map((_, i) => input(i)), scratch(0)],
-          workgroups: linearGrid((chunks * columns) / first.channels, first.workgroup),
+          workgroups: linearGrid((uniforms.chunks * of.columns) / first.channels, first.workgroup),
         },
         mergeChunks(mergeOf(adapter), of, [output(0), output(1)]),
       ];

@@ -1,5 +1,6 @@
 /** Kernel variants of convolutions and their gradients. */
 import {
+  type AdapterFacts,
   type BufferRef,
   type Dispatch,
   type Epilogue,
@@ -24,7 +25,7 @@ import { backwardLattices, forwardLattices, type Lattice } from './conv_lattice.
 import { winograd } from './conv_winograd.js';
 import { type Product, productKernel } from './matmul_kernels.js';
 import { padded, roundUp, roundUpShape } from './padded.js';
-import { type Family, layoutFor, sumPartials, tuningOf } from './product_families.js';
+import { type Family, layoutFor, sumPartials, takesMoments, tuningOf } from './product_families.js';
 import { type Layout, layoutOf, type ProductShape } from './product_layouts.js';
 import { withMoments } from './product_moments.js';
 import { hasHalves, type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
@@ -89,15 +90,14 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
     return { from, to, lattices, shape, size: s.batches * to.h * to.w * to.c };
   };
   const dispatches = (
-    context: KernelContext<P>,
+    { from, to, lattices }: ReturnType<typeof planOf>,
     { tile, chunks }: Layout,
     stored: Stored,
     result: BufferRef,
+    adapter: AdapterFacts,
     { source, parameters }: Pick<Family, 'source' | 'parameters'> = family,
-  ): Dispatch[] => {
-    const { adapter } = context;
-    const { from, to, lattices } = planOf(context);
-    return lattices.map(({ pixels, taps, uniforms }: Lattice) => {
+  ): Dispatch[] =>
+    lattices.map(({ pixels, taps, uniforms }: Lattice) => {
       // Every lattice has as many parts, for all of them are summed at once; shorter ones of zeros, if need be.
       const { chunk } = layoutOf(tile, taps * from.c, chunks, family.step);
       return {
@@ -117,16 +117,15 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
         workgroups: [Math.ceil(to.c / tile.columns), Math.ceil(pixels / tile.rows), chunks],
       };
     });
-  };
   const moments: Epilogue<P> = {
     passes(context) {
       const { adapter } = context;
-      const { shape } = planOf(context);
-      const layout = layoutFor(family, shape, adapter);
-      if (layout.chunks > 1 || family.moments?.suits?.(adapter) === false) return null;
+      const plan = planOf(context);
+      const layout = layoutFor(family, plan.shape, adapter);
+      if (!takesMoments(family, layout, adapter)) return null;
       // Forward there is one lattice, whose pixels are the result's in their order.
-      const [dispatch] = dispatches(context, layout, storedOf(context), output(0), family.moments);
-      return withMoments(dispatch!, { ...shape, chunk: layout.tile.rows }, adapter);
+      const [dispatch] = dispatches(plan, layout, storedOf(context), output(0), adapter, family.moments);
+      return withMoments(dispatch!, { ...plan.shape, chunk: layout.tile.rows }, adapter);
     },
   };
   return {
@@ -142,12 +141,12 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
     commands(context) {
       const { adapter } = context;
       const stored = storedOf(context);
-      const { shape, size } = planOf(context);
-      const layout = layoutFor(family, shape, adapter);
-      if (layout.chunks === 1) return dispatches(context, layout, stored, output(0));
+      const plan = planOf(context);
+      const layout = layoutFor(family, plan.shape, adapter);
+      if (layout.chunks === 1) return dispatches(plan, layout, stored, output(0), adapter);
       return [
-        ...dispatches(context, layout, { ...stored, c: 'f32' }, scratch(0)),
-        sumPartials(size, layout.chunks, scratch(0), output(0), { dtype: stored.c }),
+        ...dispatches(plan, layout, { ...stored, c: 'f32' }, scratch(0), adapter),
+        sumPartials(plan.size, layout.chunks, scratch(0), output(0), { dtype: stored.c }),
       ];
     },
     ...(family.moments && !backward ? { epilogues: { moments } } : {}),
@@ -157,43 +156,44 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
 
 /** The filter gradient as an implicit matrix product whose sum runs over the output pixels. */
 function scatter(family: Family): Kernel<ConvFilterGrad> {
-  const shapeOf = (s: ConvSizes, stored: Stored): ProductShape => ({
-    op: 'filterGrad',
-    rows: s.kernel_h * s.kernel_w * s.in_c,
-    columns: s.out_c,
-    length: pixelsOf(s),
-    batches: 1,
-    splits: true,
-    halves: hasHalves(stored),
-  });
+  const shapeOf = (context: KernelContext<ConvFilterGrad>): ProductShape => {
+    const s = filterGradSizes(context.inputs, context.params);
+    return {
+      op: 'filterGrad',
+      rows: s.kernel_h * s.kernel_w * s.in_c,
+      columns: s.out_c,
+      length: pixelsOf(s),
+      batches: 1,
+      splits: true,
+      halves: hasHalves(storedOf(context)),
+    };
+  };
   return {
     name: family.name,
     needs: family.needs,
     when: ({ adapter, inputs, params }) =>
       family.suits({ adapter, inputs }) && channelsInVec4s(filterGradSizes(inputs, params)),
-    scratch({ adapter, inputs, outputs, params }) {
-      const shape = shapeOf(filterGradSizes(inputs, params), storedOf({ inputs, outputs }));
-      const { chunks } = layoutFor(family, shape, adapter);
-      return chunks === 1 ? [] : [chunks * sizeOf(params.filterShape) * BYTES_PER_ELEMENT.f32];
+    scratch(context) {
+      const { chunks } = layoutFor(family, shapeOf(context), context.adapter);
+      return chunks === 1 ? [] : [chunks * sizeOf(context.params.filterShape) * BYTES_PER_ELEMENT.f32];
     },
-    commands({ adapter, inputs, outputs, params }) {
+    commands(context) {
+      const { adapter, inputs, params } = context;
       const s = filterGradSizes(inputs, params);
-      const stored = storedOf({ inputs, outputs });
-      const shape = shapeOf(s, stored);
+      const shape = shapeOf(context);
       const { tile, chunk, chunks } = layoutFor(family, shape, adapter);
       const { batches: _, in_c, out_c, ...extents } = s;
       const split = chunks > 1;
       const dispatch: Dispatch = {
         source: family.source('filterGrad', adapter),
-        constants: { ...family.parameters(stored, adapter), ...tile.constants },
+        constants: { ...family.parameters(storedOf(context), adapter), ...tile.constants },
         uniforms: { ...extents, in_c4: in_c / 4, out_c4: out_c / 4, pixels: pixelsOf(s), chunk },
         buffers: [input(0), input(1), split ? scratch(0) : output(0)],
         workgroups: [Math.ceil(shape.columns / tile.columns), Math.ceil(shape.rows / tile.rows), chunks],
       };
       return split ? [dispatch, sumPartials(sizeOf(params.filterShape), chunks, scratch(0), output(0))] : [dispatch];
     },
-    tuning: ({ adapter, inputs, outputs, params }) =>
-      tuningOf(family, shapeOf(filterGradSizes(inputs, params), storedOf({ inputs, outputs })), adapter),
+    tuning: (context) => tuningOf(family, shapeOf(context), context.adapter),
   };
 }
 

@@ -14,7 +14,7 @@ import {
 import { BYTES_PER_ELEMENT, type TensorType } from '../types.js';
 import { type Matmul, matmulSizes } from './matmul_geometry.js';
 import { padded, roundUp } from './padded.js';
-import { type Family, layoutFor, sumPartials, tuningOf } from './product_families.js';
+import { type Family, layoutFor, sumPartials, takesMoments, tuningOf } from './product_families.js';
 import type { Layout, ProductShape } from './product_layouts.js';
 import { withMoments } from './product_moments.js';
 import { ALL_F32, hasHalves, type Stored, storedIn1s, storedOf, wordsOf } from './stored.js';
@@ -94,7 +94,7 @@ function multiplyWithMoments(family: Family, product: Product, context: KernelCo
   const { adapter } = context;
   const stored = storedOf(context);
   const layout = layoutFor(family, shapeOf(product, stored), adapter);
-  if (product.batches > 1 || layout.chunks > 1 || family.moments?.suits?.(adapter) === false) return null;
+  if (product.batches > 1 || !takesMoments(family, layout, adapter)) return null;
   const buffers = [input(0), input(1), output(0)];
   const dispatch = multiplyParts(family, product, layout, buffers, stored, adapter, family.moments);
   return withMoments(dispatch, { rows: product.m, columns: product.n, chunk: layout.tile.rows }, adapter);

@@ -64,6 +64,10 @@ export function layoutFor(family: Family, shape: ProductShape, adapter: AdapterF
   return tuned(adapter, tuningKey(family, shape), family.layouts(shape, adapter));
 }
 
+/** Whether the moments of a result can be taken on the way: not of sums in parts, which are whole only later. */
+export const takesMoments = ({ moments }: Family, { chunks }: Layout, adapter: AdapterFacts): boolean =>
+  chunks === 1 && moments !== undefined && (moments.suits?.(adapter) ?? true);
+
 /** `tiled conv2d 1764x256x2304`: family, op, rows, columns and length, batches where there are several, `f16` of halves. */
 export function tuningKey(
   family: Family,

@@ -27,20 +27,24 @@ export interface Chunks {
 export const partialBytes = ({ rows, columns, chunk }: Chunks): number =>
   Math.ceil(rows / chunk) * 2 * columns * BYTES_PER_ELEMENT.f32;
 
+/** What the shaders of both passes have to know of the chunks; columns are a multiple of 4. */
+export const chunkUniforms = ({ rows, columns, chunk }: Chunks) => ({
+  rows,
+  channels4: columns / 4,
+  chunks: Math.ceil(rows / chunk),
+  chunk,
+});
+
 /** The shader that merges means and sums of squared deviations to mean and variance. */
 export const momentsMerge = ({ cpu }: AdapterFacts): ShaderSource =>
   cpu ? async () => (await import('./wide_shaders.js')).mergeMoments : mergeLanes;
 
 /** Merges chunks that lie in scratch buffer 0; columns must be a multiple of 4. */
-export const mergeChunks = (
-  source: ShaderSource,
-  { rows, columns, chunk }: Chunks,
-  results: readonly BufferRef[],
-): Dispatch => ({
+export const mergeChunks = (source: ShaderSource, of: Chunks, results: readonly BufferRef[]): Dispatch => ({
   source,
-  uniforms: { rows, channels4: columns / 4, chunks: Math.ceil(rows / chunk), chunk },
+  uniforms: chunkUniforms(of),
   buffers: [scratch(0), ...results],
-  workgroups: linearGrid(columns / 4, 4),
+  workgroups: linearGrid(of.columns / 4, 4),
 });
 
 /**
