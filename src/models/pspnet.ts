@@ -1,10 +1,9 @@
 /** The pyramid scene parsing head (Zhao et al., 2017) as the SegSort release has it, under the names of its `block5`. */
-import { scope as named, type Tensor } from '../tensor/graph.js';
+import { scope as named } from '../tensor/graph.js';
 import { concat } from '../tensor/ops/layout.js';
-import { avgPool } from '../tensor/ops/pool.js';
-import { resizeBilinear } from '../tensor/ops/resize.js';
 import { featuresOf, type HeadBuilder } from './design.js';
 import { convUnit } from './layers.js';
+import { gridPools, leastCommonMultiple, spreadGrid } from './pyramid.js';
 
 export interface PspSpec {
   /** Side of each pooled grid. */
@@ -44,30 +43,13 @@ export const pspHead =
       layer(levels, pass) {
         const x = levels.at(-1)!;
         const [, height, width] = x.shape as [number, number, number, number];
-        const pooled = branches.map(({ bin, conv }) => {
-          const cells = named(`${block5.path}/pool${bin}`, () => gridPool(x, bin));
-          const features = conv.layer(cells, pass);
-          return named(`${block5.path}/pool${bin}`, () =>
-            resizeBilinear(features, [height, width], { convention: 'tf1' }),
-          );
+        const grids = named(`${block5.path}/pools`, () => gridPools(x, spec.bins));
+        const pooled = branches.map(({ bin, conv }, i) => {
+          const features = conv.layer(grids[i]!, pass);
+          return named(`${block5.path}/pool${bin}`, () => spreadGrid(features, [height, width], { convention: 'tf1' }));
         });
         const all = named(`${block5.path}/concat`, () => concat([...pooled, x], 3));
         return fc.layer(conv2.layer(all, pass), pass);
       },
     };
   };
-
-/** The averages of a grid of `bins` by `bins` cells, which must divide x [N,h,w,C]; to [N,bins,bins,C]. */
-export function gridPool(x: Tensor, bins: number): Tensor {
-  const [, height, width] = x.shape as [number, number, number, number];
-  if (height % bins !== 0 || width % bins !== 0)
-    throw new Error(`a feature map of ${height}x${width} does not divide into ${bins}x${bins} cells`);
-  const size: [number, number] = [height / bins, width / bins];
-  return avgPool(x, { size, stride: size, padding: [0, 0, 0, 0] });
-}
-
-/** Smallest number that is a multiple of all. */
-export function leastCommonMultiple(numbers: readonly number[]): number {
-  const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
-  return numbers.reduce((all, n) => (all * n) / divisor(all, n), 1);
-}

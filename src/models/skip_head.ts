@@ -6,7 +6,7 @@ import { scope as named } from '../tensor/graph.js';
 import { concat } from '../tensor/ops/layout.js';
 import { featuresOf, type HeadBuilder, levelAt, upsampleTo } from './design.js';
 import { convUnit } from './layers.js';
-import { gridPool, leastCommonMultiple } from './pspnet.js';
+import { gridPools, leastCommonMultiple, spreadGrid } from './pyramid.js';
 
 export interface SkipHeadSpec {
   /** Side of each pooled grid; the feature map must divide by each. */
@@ -43,10 +43,13 @@ export const skipHead =
       layer(levels, pass) {
         const features = levels.at(-1)!;
         const early = levels[level.index]!;
-        const pooled = branches.map(({ bin, conv }) => {
-          const cells = named(`${block5.path}/pool${bin}`, () => gridPool(features, bin));
-          const branch = conv.layer(cells, pass);
-          return named(`${block5.path}/pool${bin}`, () => upsampleTo(branch, features));
+        const [, height, width] = features.shape as [number, number, number, number];
+        const grids = named(`${block5.path}/pools`, () => gridPools(features, bins));
+        const pooled = branches.map(({ bin, conv }, i) => {
+          const branch = conv.layer(grids[i]!, pass);
+          return named(`${block5.path}/pool${bin}`, () =>
+            spreadGrid(branch, [height, width], { convention: 'half-pixel' }),
+          );
         });
         const fused = fuse.layer(
           named(`${block5.path}/context`, () => concat([...pooled, features], 3)),
