@@ -125,7 +125,7 @@ function gather<P>(family: Family, sizesOf: SizesOf<P>, backward: boolean): Kern
       if (!takesMoments(family, layout, adapter)) return null;
       // Forward there is one lattice, whose pixels are the result's in their order.
       const [dispatch] = dispatches(plan, layout, storedOf(context), output(0), adapter, family.moments);
-      return withMoments(dispatch!, { ...plan.shape, chunk: layout.tile.rows }, adapter);
+      return withMoments(dispatch!, { ...plan.shape, chunk: layout.tile.rows });
     },
   };
   return {

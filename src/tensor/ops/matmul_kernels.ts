@@ -97,7 +97,7 @@ function multiplyWithMoments(family: Family, product: Product, context: KernelCo
   if (product.batches > 1 || !takesMoments(family, layout, adapter)) return null;
   const buffers = [input(0), input(1), output(0)];
   const dispatch = multiplyParts(family, product, layout, buffers, stored, adapter, family.moments);
-  return withMoments(dispatch, { rows: product.m, columns: product.n, chunk: layout.tile.rows }, adapter);
+  return withMoments(dispatch, { rows: product.m, columns: product.n, chunk: layout.tile.rows });
 }
 
 function multiplyParts(

@@ -2,17 +2,8 @@
  * Means and variances of a product's columns (of a convolution's channels) on the way: each tile of the product writes those
  * of its own rows while it lies in registers, and they are merged as the chunks of `moments` are.
  */
-import mergeLanes from '../../shaders/moments_merge_lanes.wgsl';
-import {
-  type AdapterFacts,
-  type BufferRef,
-  type Dispatch,
-  linearGrid,
-  output,
-  type Passes,
-  type ShaderSource,
-  scratch,
-} from '../op.js';
+import mergeMoments from '../../shaders/moments_merge_lanes.wgsl';
+import { type BufferRef, type Dispatch, linearGrid, output, type Passes, type ShaderSource, scratch } from '../op.js';
 import { BYTES_PER_ELEMENT } from '../types.js';
 
 /** Rows of `columns` values in chunks, of each of which two numbers a column are known. */
@@ -34,10 +25,6 @@ export const chunkUniforms = ({ rows, columns, chunk }: Chunks) => ({
   chunks: Math.ceil(rows / chunk),
   chunk,
 });
-
-/** The shader that merges means and sums of squared deviations to mean and variance. */
-export const momentsMerge = ({ cpu }: AdapterFacts): ShaderSource =>
-  cpu ? async () => (await import('./wide_shaders.js')).mergeMoments : mergeLanes;
 
 /** Merges chunks that lie in scratch buffer 0; columns must be a multiple of 4. */
 export const mergeChunks = (source: ShaderSource, of: Chunks, results: readonly BufferRef[]): Dispatch => ({
@@ -61,10 +48,10 @@ ${functions}`;
  * A product in one dispatch, of a shader that writes its tiles' moments to one buffer more, and their merging: outputs 1 and 2
  * are mean and variance.
  */
-export const withMoments = (product: Dispatch, chunks: Chunks, adapter: AdapterFacts): Passes => ({
+export const withMoments = (product: Dispatch, chunks: Chunks): Passes => ({
   scratch: [partialBytes(chunks)],
   commands: [
     { ...product, buffers: [...product.buffers, scratch(0)] },
-    mergeChunks(momentsMerge(adapter), chunks, [output(1), output(2)]),
+    mergeChunks(mergeMoments, chunks, [output(1), output(2)]),
   ],
 });
