@@ -47,17 +47,15 @@ export interface Steps {
 }
 
 /** The steps of a trace, as it would be planned without recomputation. */
-export function stepsOf({ graph, results }: Trace, { limits }: AdapterFacts): Steps {
+export function stepsOf({ graph, results }: Trace, adapter: AdapterFacts): Steps {
   const wanted = [...results, ...graph.assignments.map(({ value }) => value)];
   const live = liveNodes(wanted);
-  const groups = fuse(graph, live, new Set([...wanted, ...graph.pinned]), limits);
-  const fusedAway = new Set<Node>();
-  for (const [id, { nodes }] of groups) for (const node of nodes) if (node.id !== id) fusedAway.add(node);
+  const { groups, absorbed } = fuse(graph, live, new Set([...wanted, ...graph.pinned]), adapter);
   const epilogues = epiloguesOf(graph, live);
-  for (const node of epilogues.values()) fusedAway.add(node);
+  const elsewhere = new Set([...absorbed, ...epilogues.values()]);
   const blocks = outermost(graph.blocks);
   const all = graph.nodes
-    .filter((node) => live.has(node) && node.op && !node.op.alias && !fusedAway.has(node))
+    .filter((node) => live.has(node) && node.op && !node.op.alias && !elsewhere.has(node))
     .map((node) => stepOf(node, groups.get(node.id), epilogues.get(node), blocks, graph.backward));
   const producers = new Map<Tensor, Step>();
   const readers = new Map<Tensor, Step[]>();
@@ -82,9 +80,8 @@ function stepOf(
   const inputs = new Set((group?.inputs ?? node.inputs).map(rootOf));
   const outputs = group ? [group.output] : nodes.flatMap((member) => member.outputs);
   const [block, ...others] = new Set(nodes.map(({ id }) => blocks.findIndex((span) => isIn(span, id))));
-  const flops = group
-    ? nodes.length * sizeOf(group.output.shape)
-    : (node.op!.flops?.(node.inputs, node.outputs, node.params) ?? sizeOf(node.outputs[0]!.shape));
+  const flops =
+    group?.flops ?? node.op!.flops?.(node.inputs, node.outputs, node.params) ?? sizeOf(node.outputs[0]!.shape);
   return {
     nodes,
     inputs: [...inputs],

@@ -1,13 +1,22 @@
 /** Elementwise fusion: which nodes become one kernel. The kernel's text is written by `fused_kernel.ts`. */
 import type { Graph, Node, Tensor } from './graph.js';
 import type { AdapterFacts } from './op.js';
-import { sameShape } from './types.js';
+import { sameShape, sizeOf } from './types.js';
 
 export interface FusedGroup {
   /** In trace order; the last is the one whose output is written. */
   readonly nodes: readonly Node[];
   readonly inputs: readonly Tensor[];
   readonly output: Tensor;
+  /** Operations, if each node computed what it is the value of. */
+  readonly flops: number;
+}
+
+export interface Fusion {
+  /** By the ids of their last nodes. */
+  readonly groups: ReadonlyMap<number, FusedGroup>;
+  /** The other nodes of the groups, which are no steps of their own. */
+  readonly absorbed: ReadonlySet<Node>;
 }
 
 /** Keeps the generated functions short enough to compile quickly everywhere. */
@@ -21,15 +30,16 @@ const MOST_INPUTS = 9;
 
 /**
  * Groups the live elementwise nodes. A producer joins its consumer's group when that group is all that reads it,
- * it has the group's shape, and the group's inputs still fit the adapter's bindings. Returns the groups by the id
- * of their last node.
+ * it has the group's shape, and the group's inputs still fit the adapter's bindings. On a GPU its shape may also be broadcast
+ * to the group's: a few operations more an element take no time beside the memory, where a kernel for a vector of channels
+ * takes some microseconds.
  */
 export function fuse(
   graph: Graph,
   live: ReadonlySet<Node>,
   kept: ReadonlySet<Tensor>,
-  limits: AdapterFacts['limits'],
-): Map<number, FusedGroup> {
+  { cpu, limits }: AdapterFacts,
+): Fusion {
   const consumers = countConsumers(live);
   const absorbed = new Set<Node>();
   const groups = new Map<number, FusedGroup>();
@@ -38,13 +48,14 @@ export function fuse(
   for (let id = graph.nodes.length - 1; id >= 0; id--) {
     const root = graph.nodes[id]!;
     if (!live.has(root) || !root.op?.scalar || absorbed.has(root)) continue;
+    const output = root.outputs[0]!;
     const members = new Set<Node>([root]);
     let inputs = new Set(root.inputs);
     for (let grown = true; grown && members.size < MAX_NODES; ) {
       grown = false;
       for (const tensor of inputs) {
         const producer = tensor.node;
-        if (!producer.op?.scalar || kept.has(tensor) || !sameShape(tensor.shape, root.outputs[0]!.shape)) continue;
+        if (!producer.op?.scalar || kept.has(tensor) || (cpu && !sameShape(tensor.shape, output.shape))) continue;
         const uses = [...members].reduce((sum, node) => sum + node.inputs.filter((i) => i === tensor).length, 0);
         if (uses !== consumers.get(tensor)) continue;
         const merged = new Set(inputs);
@@ -59,9 +70,10 @@ export function fuse(
       }
     }
     const nodes = [...members].sort((a, b) => a.id - b.id);
-    groups.set(id, { nodes, inputs: [...inputs], output: root.outputs[0]! });
+    const flops = nodes.reduce((sum, node) => sum + sizeOf(node.outputs[0]!.shape), 0);
+    groups.set(id, { nodes, inputs: [...inputs], output, flops });
   }
-  return groups;
+  return { groups, absorbed };
 }
 
 function countConsumers(live: ReadonlySet<Node>): Map<Tensor, number> {

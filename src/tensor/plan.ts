@@ -55,27 +55,25 @@ export function makePlan(
 ): Plan {
   const kept = [...results, ...graph.assignments.map((assignment) => assignment.value)];
   const live = liveNodes(kept);
-  const groups = fuse(graph, live, new Set([...kept, ...graph.pinned]), adapter.limits);
-  const fusedAway = new Set<Node>();
-  for (const [id, group] of groups) for (const node of group.nodes) if (node.id !== id) fusedAway.add(node);
-
+  const { groups, absorbed } = fuse(graph, live, new Set([...kept, ...graph.pinned]), adapter);
   const epilogues = epiloguesOf(graph, live);
+  /** What other steps compute as well. */
+  const elsewhere = new Set(absorbed);
   const steps: PlanStep[] = [];
   for (const node of graph.nodes) {
-    if (!live.has(node) || !node.op || node.op.alias || fusedAway.has(node)) continue;
+    if (!live.has(node) || !node.op || node.op.alias || elsewhere.has(node)) continue;
     const group = groups.get(node.id);
     if (group) {
-      const flops = group.nodes.length * sizeOf(group.output.shape);
       const label = group.nodes.map((member) => member.op!.name).join('+');
       steps.push(
-        makeStep(node, label, 'fused', group.inputs, [group.output], fusedCommands(group, adapter), [], flops),
+        makeStep(node, label, 'fused', group.inputs, [group.output], fusedCommands(group, adapter), [], group.flops),
       );
     } else {
       const context = { inputs: node.inputs, outputs: node.outputs, params: node.params, adapter };
       const kernel = selectKernel(node.op, context, overrides);
       const behind = epilogues.get(node);
       const both = joined(kernel, context, behind, overrides);
-      if (both) fusedAway.add(behind!);
+      if (both) elsewhere.add(behind!);
       const nodes = both ? [node, behind!] : [node];
       const { commands, scratch } = both ?? {
         commands: kernel.commands(context),

@@ -12,23 +12,16 @@ import { parseKernelOverrides } from '../../src/tensor/select.js';
 import { traceStep } from '../../src/tensor/trace.js';
 import { f32, ndarray } from '../../src/tensor/types.js';
 import { packUniforms, specialize } from '../../src/tensor/wgsl.js';
+import { GPU_FACTS } from '../support/facts.js';
 
-const adapter: AdapterFacts = {
-  cpu: false,
-  features: new Set(),
-  limits: {
-    maxComputeInvocationsPerWorkgroup: 256,
-    maxComputeWorkgroupStorageSize: 16384,
-    maxComputeWorkgroupsPerDimension: 65535,
-    maxStorageBufferBindingSize: 2 ** 27,
-    maxStorageBuffersPerShaderStage: 8,
-  },
-};
+type Step = (...args: Tensor[]) => Tensor | Record<string, Tensor>;
 
-function planOf(step: (...args: Tensor[]) => Tensor | Record<string, Tensor>, ...shapes: number[][]) {
+function planOn(adapter: AdapterFacts, step: Step, ...shapes: number[][]) {
   const trace = traceStep(step, shapes.map(f32));
   return makePlan(trace.graph, trace.results, adapter);
 }
+
+const planOf = (step: Step, ...shapes: number[][]) => planOn(GPU_FACTS, step, ...shapes);
 
 describe('fusion', () => {
   it('makes one kernel of a chain', () => {
@@ -51,6 +44,16 @@ describe('fusion', () => {
     const plan = planOf((...xs) => xs.reduce((total, x) => add(total, x)), ...Array.from({ length: 12 }, () => [16]));
     for (const step of plan.steps) expect(step.inputs.length).toBeLessThanOrEqual(7);
     expect(plan.steps.length).toBe(2);
+  });
+
+  it('takes in vectors on GPUs, where a kernel of their own takes longer', () => {
+    const step = (x: Tensor, y: Tensor) => {
+      const scale = exp(y);
+      return add(mul(x, scale), square(scale));
+    };
+    const ops = (cpu: boolean) => planOn({ ...GPU_FACTS, cpu }, step, [4, 8], [8]).steps.map(({ op }) => op);
+    expect(ops(false)).toEqual(['exp+mul+square+add']);
+    expect(ops(true)).toEqual(['exp', 'square', 'mul+add']);
   });
 
   it('drops what no result needs', () => {

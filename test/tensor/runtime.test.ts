@@ -2,11 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/platform/gpu.js';
 import { forEachBroadcast } from '../../src/tensor/broadcast.js';
 import { assign, currentGraph, scalar, scope, type Tensor } from '../../src/tensor/graph.js';
-import { add, exp, mul, mulScalar, relu, sub } from '../../src/tensor/ops/elementwise.js';
+import { interpret } from '../../src/tensor/interpret.js';
+import { add, exp, mul, mulScalar, relu, square, sub } from '../../src/tensor/ops/elementwise.js';
 import { sum } from '../../src/tensor/ops/reduce.js';
 import { reshape } from '../../src/tensor/ops/shape.js';
 import { DeviceLostError, Runtime } from '../../src/tensor/runtime.js';
-import { f32, hostTensor, sizeOf } from '../../src/tensor/types.js';
+import { traceStep } from '../../src/tensor/trace.js';
+import { f32, hostTensor, ndarray, sizeOf, valuesOf } from '../../src/tensor/types.js';
+import { expectClose, rounded } from '../support/compare.js';
 import { testGpu } from '../support/gpu.js';
 
 const open = async () => new Runtime(await testGpu());
@@ -24,6 +27,33 @@ describe('a compiled step', () => {
     const again = await step.run(vector(1, 0, 0), vector(7, 5, 6));
     expect(await again.total.scalar()).toBe(7);
   });
+
+  it.each([[[3, 4, 8]], [[3, 4, 7]], [[3, 4, 1]]])(
+    'computes vectors in the kernel of %j that reads them on GPUs',
+    async (shape) => {
+      const { device, facts } = await testGpu();
+      const step = (x: Tensor, channels: Tensor, rows: Tensor) => {
+        const scale = exp(channels);
+        return add(mul(x, scale), sub(square(rows), mulScalar(scale, 3)));
+      };
+      const inputs = [shape, shape.slice(-1), [4, 1]]
+        .map((of) =>
+          ndarray(
+            of,
+            Float64Array.from({ length: sizeOf(of) }, (_, i) => Math.sin(i)),
+          ),
+        )
+        .map(rounded);
+      using runtime = new Runtime({ device, facts: { ...facts, cpu: false } });
+      using compiled = runtime.compile(step);
+      expect((await compiled.plan(...inputs)).steps.length).toBe(1);
+      const host = inputs.map(({ data }, i) => hostTensor(inputs[i]!.shape, data));
+      const result = await (await compiled.run(...host)).read();
+      const trace = traceStep(step, inputs);
+      const [expected] = interpret(trace.graph, trace.results, { arguments: inputs });
+      expectClose({ shape: result.shape, data: valuesOf(result) }, expected!, 1e-6, 'vectors');
+    },
+  );
 
   // On CPU adapters an invocation takes several elements of long tensors: of a row, or of neighbouring rows.
   it.each([
