@@ -64,9 +64,10 @@ export default defineConfig({
           name: 'chrome',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.node.test.ts'],
-          fileParallelism: false,
           browser: {
             enabled: true,
+            // One page, beside the workers in Node: what one project leaves of the cores while it compiles kernels, the other takes.
+            fileParallelism: false,
             headless: true,
             screenshotFailures: false,
             provider: playwright({ launchOptions: await chromeForTests() }),
