@@ -7,7 +7,9 @@
 alias StoredA = vec4f;  // @param  4 elements of `source` in memory: vec4f, or vec2u of halves
 
 struct Uniforms {
-  windows: u32, windows_h: u32, windows_w: u32,  // of all images, and in a column and a row of one
+  first_window: u32, windows: u32,  // that are transformed, of those of all images
+  windows_h: u32, windows_w: u32,   // in a column and a row of an image
+  first_c4: u32, channels4: u32,    // that are transformed
   from_h: u32, from_w: u32, from_c4: u32,
   dilation_h: u32, dilation_w: u32,
   origin_row: i32, origin_column: i32,  // of the first window
@@ -41,7 +43,7 @@ fn load_row(image: u32, row: i32, column: i32, c4: u32) -> mat4x4f {
 }
 
 fn store_row(y: u32, i: u32, values: mat4x4f) {
-  let size = u.windows * u.from_c4;
+  let size = u.windows * u.channels4;
   let at = 4u * y * size + i;
   transformed[at] = values[0];
   transformed[at + size] = values[1];
@@ -56,9 +58,9 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = (group.y * groups.x + group.x) * 64u + local;
-  if (i >= u.windows * u.from_c4) { return; }
-  let c4 = i % u.from_c4;
-  let window = i / u.from_c4;
+  if (i >= u.windows * u.channels4) { return; }
+  let c4 = u.first_c4 + i % u.channels4;
+  let window = u.first_window + i / u.channels4;
   let column = first_pixel(window % u.windows_w, u.dilation_w, u.origin_column);
   let row = first_pixel(window / u.windows_w % u.windows_h, u.dilation_h, u.origin_row);
   let image = window / (u.windows_w * u.windows_h);

@@ -5,7 +5,8 @@
 alias StoredC = vec4f;  // @param  4 elements of `destination` in memory: vec4f, or vec2u of halves
 
 struct Uniforms {
-  windows: u32, windows_h: u32, windows_w: u32,  // of all images, and in a column and a row of one
+  first_window: u32, windows: u32,  // that are transformed, of those of all images
+  windows_h: u32, windows_w: u32,   // in a column and a row of an image
   to_h: u32, to_w: u32, to_c4: u32,
   dilation_h: u32, dilation_w: u32,
 }
@@ -43,7 +44,7 @@ fn main(
   let i = (group.y * groups.x + group.x) * 64u + local;
   if (i >= u.windows * u.to_c4) { return; }
   let c4 = i % u.to_c4;
-  let window = i / u.to_c4;
+  let window = u.first_window + i / u.to_c4;
   let column = first_pixel(window % u.windows_w, u.dilation_w);
   let row = first_pixel(window / u.windows_w % u.windows_h, u.dilation_h);
   let image = window / (u.windows_w * u.windows_h);

@@ -23,7 +23,7 @@ export interface Op<P = any> {
    * in use, so constants are written `F(0.0)` and comparisons `select(F(0.0), a, b > F(0.0))`.
    */
   scalar?(params: P): string;
-  /** Variants, best first. The first whose `needs` the device has and whose `when` holds is taken. */
+  /** Variants, best first. The first whose `needs` the device has, whose `when` holds and that `pays` is taken. */
   kernels?: readonly Kernel<P>[];
   /**
    * For ops whose output 0 is input 0's bytes under another shape, or some of them. They cost nothing. Gives the
@@ -100,6 +100,8 @@ export interface Kernel<P = any> {
   /** Device features it cannot do without, such as `subgroups`. */
   readonly needs?: readonly string[];
   when?(context: KernelContext<P>): boolean;
+  /** Whether it should be taken where it can be; asked for by name, it is in any case. Default: yes. */
+  pays?(context: KernelContext<P>): boolean;
   /** Bytes of each scratch buffer, for variants of several passes. */
   scratch?(context: KernelContext<P>): number[];
   commands(context: KernelContext<P>): Command[];

@@ -16,7 +16,7 @@ export function parseKernelOverrides(text: string | undefined): KernelOverrides 
   return overrides;
 }
 
-/** The first variant whose `needs` the device has and whose `when` holds; the overridden one if it can run at all. */
+/** The first variant whose `needs` the device has, whose `when` holds and that pays; the overridden one if it can run at all. */
 export function selectKernel<P>(op: Op<P>, context: KernelContext<P>, overrides: KernelOverrides): Kernel<P> {
   const kernels = op.kernels ?? [];
   const wanted = overrides[op.name];
@@ -32,7 +32,10 @@ export function selectKernel<P>(op: Op<P>, context: KernelContext<P>, overrides:
     if (runs(kernel, context)) return kernel;
   }
   const kernel = kernels.find(
-    (candidate) => missingFeatures(candidate, context).length === 0 && runs(candidate, context),
+    (candidate) =>
+      missingFeatures(candidate, context).length === 0 &&
+      runs(candidate, context) &&
+      (candidate.pays?.(context) ?? true),
   );
   if (!kernel)
     throw new Error(`${op.name}: none of its kernels (${kernels.map((k) => k.name).join(', ')}) can run here`);

@@ -1,7 +1,7 @@
 /** What the generic suite does not see of matrix products and convolutions. */
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/grad.js';
-import { constant, type Tensor } from '../../src/tensor/graph.js';
+import { apply1, constant, type Tensor } from '../../src/tensor/graph.js';
 import { interpret } from '../../src/tensor/interpret.js';
 import type { AdapterFacts, KernelContext, Op } from '../../src/tensor/op.js';
 import { conv2d, conv2dFilterGradOp, conv2dInputGradOp, conv2dOp } from '../../src/tensor/ops/conv.js';
@@ -19,6 +19,7 @@ import { selectKernel } from '../../src/tensor/select.js';
 import { traceStep } from '../../src/tensor/trace.js';
 import { f32, hostTensor, type NdArray, type Shape } from '../../src/tensor/types.js';
 import { relativeError } from '../support/compare.js';
+import { GPU_FACTS } from '../support/facts.js';
 import { testGpu } from '../support/gpu.js';
 import { testOps } from '../support/op_suite.js';
 
@@ -203,7 +204,8 @@ describe('kernel choice', () => {
   const same = convParams({ padding: 1 });
 
   it.for([
-    [[1, 42, 42, 256], [3, 3, 256, 256], same, 'winograd-quads', 'tiled'],
+    [[1, 42, 42, 256], [3, 3, 256, 256], same, 'winograd-quads', 'winograd-tiled'],
+    [[1, 42, 42, 128], [3, 3, 128, 128], same, 'winograd-quads', 'tiled'],
     [[16, 20, 20, 32], [3, 3, 32, 16], same, 'quads', 'tiled'],
     [[1, 42, 42, 256], [1, 1, 256, 64], convParams({}), 'pointwise-quads', 'pointwise-tiled'],
     [[1, 42, 42, 256], [1, 1, 256, 64], convParams({ stride: 2 }), 'quads', 'tiled'],
@@ -212,6 +214,55 @@ describe('kernel choice', () => {
     expect(chosen(conv2dOp, [image, filter], params, facts(true))).toBe(cpu);
     expect(chosen(conv2dOp, [image, filter], params, facts(false))).toBe(gpu);
     expect(chosen(conv2dOp, [image, filter], params, facts(true, []))).toBe('naive');
+  });
+
+  it('takes a variant that does not pay where it is asked for', () => {
+    const inputs = [f32([1, 8, 8, 4]), f32([3, 3, 4, 4])];
+    const context = { inputs, outputs: conv2dOp.infer(inputs, same), params: same, adapter: facts(false) };
+    expect(selectKernel(conv2dOp, context, {}).name).toBe('tiled');
+    expect(selectKernel(conv2dOp, context, { conv2d: 'winograd-tiled' }).name).toBe('winograd-tiled');
+  });
+});
+
+describe("Winograd's transforms", () => {
+  const params = convParams({ padding: 1 });
+  const run = async (op: Op, kernel: string, given: unknown, inputs: readonly NdArray[], largest = 2 ** 27) => {
+    const { device, facts } = await testGpu();
+    const limits = { ...GPU_FACTS.limits, maxStorageBufferBindingSize: largest };
+    using runtime = new Runtime({ device, facts: { ...facts, limits } }, { kernels: { [op.name]: kernel } });
+    using step = runtime.compile((...args: Tensor[]) => apply1(op, args, given));
+    const { steps } = await step.plan(...inputs);
+    const values = await (await step.run(...inputs.map(({ shape, data }) => hostTensor(shape, data)))).read();
+    return { variant: steps[0]!.variant, dispatches: steps[0]!.commands.length, data: values.data };
+  };
+
+  it.for([
+    ['windows of a convolution', conv2dOp, [1, 32, 32, 16], [3, 3, 16, 16], params, 7],
+    [
+      'windows of an input gradient',
+      conv2dInputGradOp,
+      [1, 32, 32, 16],
+      [3, 3, 16, 16],
+      { ...params, inputShape: [1, 32, 32, 16] },
+      7,
+    ],
+    [
+      'channels of a filter gradient',
+      conv2dFilterGradOp,
+      [1, 8, 8, 136],
+      [1, 8, 8, 8],
+      { ...params, filterShape: [3, 3, 136, 8] },
+      7,
+    ],
+  ] as const)('take %s in parts where memory is short', async ([, op, first, second, given, dispatches]) => {
+    const inputs = [sampleValues(first, 1), sampleValues(second, 2)];
+    const direct = await run(op, 'naive', given, inputs);
+    const whole = await run(op, 'winograd-quads', given, inputs);
+    const parts = await run(op, 'winograd-quads', given, inputs, 200_000);
+    expect([whole.variant, whole.dispatches]).toEqual(['winograd-quads', 4]);
+    expect([parts.variant, parts.dispatches]).toEqual(['winograd-quads', dispatches]);
+    expect(relativeError(parts.data, direct.data)).toBeLessThan(1e-5);
+    expect(parts.data).toEqual(whole.data);
   });
 });
 

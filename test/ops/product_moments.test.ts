@@ -214,7 +214,7 @@ describe('a plan', () => {
 
 it('merges many chunks as a GPU does', async () => {
   const { device, facts } = await testGpu();
-  using gpu = new Runtime({ device, facts: { ...facts, cpu: false } }, { kernels: { moments: 'chunked' } });
+  using gpu = new Runtime({ device, facts: { ...facts, cpu: false } }, { kernels: { moments: 'lanes' } });
   const x = sampleValues([64 * 37 + 5, 20], 8);
   const inputs = rounded({ ...x, data: x.data.map((value, i) => value * (1 + (i % 3)) + 1000) });
   using step = gpu.compile((a: Tensor) => moments(a));

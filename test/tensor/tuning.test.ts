@@ -139,7 +139,7 @@ describe('products', () => {
     const inputs = [f32([1, 12, 12, 384]), f32([3, 3, 384, 384])];
     const params = convParams({ padding: 1 });
     const context = { inputs, outputs: conv2dOp.infer(inputs, params), params, adapter: gpu() };
-    const kernel = selectKernel(conv2dOp, context, {});
+    const kernel = selectKernel(conv2dOp, context, { conv2d: 'tiled' });
     expect(kernel.name).toBe('tiled');
     const [scratch] = kernel.scratch!(context);
     const commands = kernel.commands(context);

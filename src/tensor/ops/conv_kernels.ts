@@ -22,7 +22,7 @@ import {
   inputGradSizes,
 } from './conv_geometry.js';
 import { backwardLattices, forwardLattices, type Lattice } from './conv_lattice.js';
-import { winograd } from './conv_winograd.js';
+import { winograd, winogradFilterGrad } from './conv_winograd.js';
 import { type Product, productKernel } from './matmul_kernels.js';
 import { padded, roundUp, roundUpShape } from './padded.js';
 import { type Family, layoutFor, sumPartials, takesMoments, tuningOf } from './product_families.js';
@@ -249,6 +249,7 @@ export const filterGradKernelsOf = (among: readonly Family[]): Kernel<ConvFilter
     among,
     (family) => [
       pointwise(family, filterGradSizes, (s) => ({ m: s.in_c, k: pixelsOf(s), transposeA: true })),
+      ...winogradFilterGrad(family),
       scatter(family),
     ],
     (context) => ({

@@ -11,6 +11,7 @@ import {
   type Passes,
   scratch,
 } from '../op.js';
+import type { Tuning } from '../tuning.js';
 import { BYTES_PER_ELEMENT, type TensorType } from '../types.js';
 import { type Matmul, matmulSizes } from './matmul_geometry.js';
 import { padded, roundUp } from './padded.js';
@@ -68,23 +69,36 @@ function shapeOf({ batches, m, n, k }: Product, stored: Stored, splits = true): 
   return { op: 'matmul', rows: m, columns: n, length: k, batches, splits, halves: hasHalves(stored) };
 }
 
-/** The whole product in one dispatch, from and to the buffers [a, b, c], all f32. */
-export function multiplyAll(
+/** A product of f32 from and to other buffers than an op's own, for kernels that are made around one. */
+export interface InnerProduct {
+  /** Of its sum: the result is [parts, batches, m, n]. */
+  readonly parts: number;
+  readonly tuning: readonly Tuning[];
+  /** From and to [a, b, c]. */
+  dispatch(buffers: readonly BufferRef[]): Dispatch;
+}
+
+export function innerProduct(
   family: Family,
   product: Product,
-  buffers: readonly BufferRef[],
   adapter: AdapterFacts,
-): Dispatch {
-  const layout = layoutFor(family, shapeOf(product, ALL_F32, false), adapter);
-  return multiplyParts(family, product, layout, buffers, ALL_F32, adapter);
+  { splits }: { readonly splits: boolean },
+): InnerProduct {
+  const shape = shapeOf(product, ALL_F32, splits);
+  const layout = layoutFor(family, shape, adapter);
+  return {
+    parts: layout.chunks,
+    tuning: tuningOf(family, shape, adapter),
+    dispatch: (buffers) => dispatchOf(family, product, layout, buffers, ALL_F32, adapter),
+  };
 }
 
 function multiply(family: Family, product: Product, stored: Stored, adapter: AdapterFacts): Dispatch[] {
   const layout = layoutFor(family, shapeOf(product, stored), adapter);
   if (layout.chunks === 1)
-    return [multiplyParts(family, product, layout, [input(0), input(1), output(0)], stored, adapter)];
+    return [dispatchOf(family, product, layout, [input(0), input(1), output(0)], stored, adapter)];
   return [
-    multiplyParts(family, product, layout, [input(0), input(1), scratch(0)], { ...stored, c: 'f32' }, adapter),
+    dispatchOf(family, product, layout, [input(0), input(1), scratch(0)], { ...stored, c: 'f32' }, adapter),
     sumPartials(product.batches * product.m * product.n, layout.chunks, scratch(0), output(0), { dtype: stored.c }),
   ];
 }
@@ -96,11 +110,11 @@ function multiplyWithMoments(family: Family, product: Product, context: KernelCo
   const layout = layoutFor(family, shapeOf(product, stored), adapter);
   if (product.batches > 1 || !takesMoments(family, layout, adapter)) return null;
   const buffers = [input(0), input(1), output(0)];
-  const dispatch = multiplyParts(family, product, layout, buffers, stored, adapter, family.moments);
+  const dispatch = dispatchOf(family, product, layout, buffers, stored, adapter, family.moments);
   return withMoments(dispatch, { rows: product.m, columns: product.n, chunk: layout.tile.rows });
 }
 
-function multiplyParts(
+function dispatchOf(
   family: Family,
   { batches, m, n, k, sharedA, sharedB, transposeA, transposeB }: Product,
   { tile, chunk, chunks }: Layout,

@@ -52,6 +52,7 @@ export function padded<P>(kernel: Kernel<P>, pad: (context: KernelContext<P>) =>
       const inner = pad(context);
       return changed(context, inner).length > 0 && (kernel.when?.(inner) ?? true);
     },
+    pays: (context) => kernel.pays?.(pad(context)) ?? true,
     scratch: (context) => [...around(context, plain).scratch],
     commands: (context) => [...around(context, plain).commands],
     tuning: (context) => kernel.tuning?.(pad(context)) ?? [],

@@ -54,7 +54,7 @@ export interface Family {
   readonly splitsConvolutions: boolean;
   /**
    * What reading or writing a value costs, in multiply-adds of a matrix product: whether Winograd's transforms pay.
-   * Absent where it has not been measured.
+   * Absent where they are not to be had.
    */
   readonly transferCost?: number;
 }
@@ -148,6 +148,8 @@ export const tiled: Family = {
   layouts: (shape, adapter) => rankLayouts(shape, TILED_TILES, STEP, adapter),
   step: STEP,
   splitsConvolutions: true,
+  // Not measured: by data sheets from 20 (A100) and 31 (H100) over 40 to 60 (Apple, RTX 3090, Arc) to 125 (RTX 4090).
+  transferCost: 64,
 };
 
 export const families: readonly Family[] = [quads, matrix, tiled];
