@@ -66,7 +66,7 @@ function windowsOf(s: ConvSizes, backward: boolean): Windows {
 const bytesFor = (values: number) => 16 * values * BYTES_PER_ELEMENT.f32;
 
 /** More is transformed in parts: of a head on thousands of channels it would take more than all the rest of the network. */
-const MOST_BYTES = 2 ** 27;
+const MOST_BYTES = 2 ** 26;
 /** Parts are multiples of this: of any tile's rows. */
 const WHOLE_TILES = 128;
 
