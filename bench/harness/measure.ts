@@ -17,7 +17,10 @@ export interface Clock {
 export interface MeasureOptions {
   /** Most samples of a contender. */
   readonly rounds: number;
-  /** After so much time of its own in a case, a contender gets no further rounds. It always gets one. */
+  /**
+   * After so much time of its own in a case, a contender gets no further rounds. It always gets one; where something is asked of
+   * the engine, it and who it is measured by get three.
+   */
   readonly budgetSeconds: number;
   /** Runs are repeated within a sample until it takes about this long. */
   readonly sampleMilliseconds: number;
@@ -32,7 +35,10 @@ interface Runner {
   readonly contender: string;
   readonly prepared: Prepared;
   readonly error: number | null;
+  /** Milliseconds to the first results, with all that is prepared for them. */
   readonly first: number;
+  /** Of the first run by itself, which may still compile. */
+  readonly firstRun: number;
   runsPerSample: number;
   spent: number;
   readonly samples: number[];
@@ -40,6 +46,7 @@ interface Runner {
 }
 
 const MOST_RUNS = 1000;
+const LEAST_ROUNDS_ASKED = 3;
 
 /** Measures one case or workload. A workload is for the engine alone. */
 export async function measure(
@@ -84,13 +91,16 @@ export async function measure(
       else entries.set(name, outcome);
     }
     for (const runner of runners) await warmUp(runner, options);
+    const ask = 'ask' in benchmark ? benchmark.ask : undefined;
+    const leastOf = ({ contender }: Runner) =>
+      ask && (contender === engine?.name || contender === ask.contender) ? LEAST_ROUNDS_ASKED : 1;
     for (let round = 0; round < options.rounds; round++)
       for (let turn = 0; turn < runners.length; turn++) {
         // Another one begins each round, so that nobody always runs behind the same neighbour.
         const runner = runners[(turn + round) % runners.length]!;
         const next = runner.samples.at(-1) ?? 0;
         const enough = runner.spent + next * runner.runsPerSample > options.budgetSeconds * 1000;
-        if (entries.has(runner.contender) || (runner.samples.length > 0 && enough)) continue;
+        if (entries.has(runner.contender) || (runner.samples.length >= leastOf(runner) && enough)) continue;
         options.signal?.throwIfAborted();
         log(`${benchmark.name}: ${runner.contender}, round ${round + 1}`);
         try {
@@ -135,14 +145,16 @@ async function check(
     return failure(contender, 'refuses', error);
   }
   try {
+    const begin = clock.now();
     await prepared.run();
+    const firstRun = clock.now() - begin;
     first = clock.now() - first;
     const error = benchmark.errorOf ? benchmark.errorOf(await prepared.read()) : null;
     if (error !== null && !(error <= Math.max(benchmark.tolerance, tolerance))) {
       prepared.dispose();
       return { contender, status: 'wrong', error };
     }
-    return { contender, prepared, error, first, runsPerSample: 1, spent: 0, samples: [], cpuSamples: [] };
+    return { contender, prepared, error, first, firstRun, runsPerSample: 1, spent: 0, samples: [], cpuSamples: [] };
   } catch (error) {
     prepared.dispose();
     // What compiles late refuses late.
@@ -154,31 +166,38 @@ function failure(contender: string, status: 'refuses' | 'fails', error: unknown)
   return { contender, status, message: error instanceof Error ? error.message : String(error) };
 }
 
-/** Runs once more, now that everything is compiled, to see how many runs a sample needs. Slow ones are warm enough. */
+/**
+ * Runs more and more often, now that everything is compiled, until a sample lasts long enough: a single short run is mostly
+ * waiting. Slow ones are warm enough.
+ */
 async function warmUp(runner: Runner, { budgetSeconds, sampleMilliseconds, clock }: MeasureOptions): Promise<void> {
-  if (runner.first > budgetSeconds * 500) return;
-  let milliseconds = 0;
-  // Twice, since the first of them may still be slow.
-  for (let i = 0; i < 2 && milliseconds < sampleMilliseconds; i++) {
-    const begin = clock.now();
-    const own = await runner.prepared.run();
-    milliseconds = typeof own === 'number' ? own : clock.now() - begin;
+  if (runner.firstRun > budgetSeconds * 500) return;
+  for (let runs = 1; ; ) {
+    runner.runsPerSample = runs;
+    const { elapsed, own } = await timed(runner.prepared, runs, clock);
+    const missing = sampleMilliseconds / Math.max(own ?? elapsed, 1e-3);
+    if (missing <= 1.25 || runs === MOST_RUNS) return;
+    runs = Math.min(MOST_RUNS, Math.ceil(runs * Math.min(missing, 10)));
   }
-  runner.runsPerSample = Math.min(MOST_RUNS, Math.max(1, Math.ceil(sampleMilliseconds / Math.max(milliseconds, 1e-3))));
+}
+
+/** Milliseconds of so many runs by this clock, and by the contender's own, if it has one. */
+async function timed(prepared: Prepared, runs: number, clock: Clock): Promise<{ elapsed: number; own: number | null }> {
+  const begin = clock.now();
+  let own: number | null = null;
+  if (runs > 1 && prepared.runMany) own = numberOf(await prepared.runMany(runs));
+  else
+    for (let i = 0; i < runs; i++) {
+      const told = numberOf(await prepared.run());
+      if (told !== null) own = (own ?? 0) + told;
+    }
+  return { elapsed: clock.now() - begin, own };
 }
 
 async function sample(runner: Runner, clock: Clock): Promise<void> {
   const { prepared, runsPerSample } = runner;
   const cpu = await clock.cpu();
-  const begin = clock.now();
-  let own: number | null = null;
-  if (runsPerSample > 1 && prepared.runMany) own = numberOf(await prepared.runMany(runsPerSample));
-  else
-    for (let i = 0; i < runsPerSample; i++) {
-      const told = numberOf(await prepared.run());
-      if (told !== null) own = (own ?? 0) + told;
-    }
-  const elapsed = clock.now() - begin;
+  const { elapsed, own } = await timed(prepared, runsPerSample, clock);
   const cpuAfter = await clock.cpu();
   runner.spent += elapsed;
   runner.samples.push((own ?? elapsed) / runsPerSample);

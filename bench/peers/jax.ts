@@ -28,7 +28,7 @@ export async function jaxContender(environment: 'node' | 'browser', engine: GPUD
     name: 'jax-js',
     version: versionOf('@jax-js/jax'),
     on: 'webgpu',
-    async prepare({ computation, operands }: Case) {
+    async prepare({ computation, operands, bytes }: Case) {
       const { device, errors } = await open();
       const layouts = layoutsOf(computation);
       const arrays = operands().map((operand, i) => {
@@ -37,27 +37,31 @@ export async function jaxContender(environment: 'node' | 'browser', engine: GPUD
       });
       arrays.push(...interpolationMatrices(jax, computation));
       const compiled = jax.jit(traced(jax, computation));
-      return prepared<JaxArray[]>({
-        compute: () => compiled(...arrays.map((array) => array.ref)),
-        async settle(results) {
-          await jax.blockUntilReady(results);
-          await device.queue.onSubmittedWorkDone();
-          errors.check();
+      return prepared<JaxArray[]>(
+        {
+          compute: () => compiled(...arrays.map((array) => array.ref)),
+          async settle(runs) {
+            // jax-js computes what is waited for alone.
+            await jax.blockUntilReady(runs.flat());
+            await device.queue.onSubmittedWorkDone();
+            errors.check();
+          },
+          async read(results) {
+            const values: ArrayLike<number>[] = [];
+            for (const [i, { shape, ref }] of results.entries())
+              values.push(channelsLast({ shape, data: await ref.data() }, layouts.results[i]!).data);
+            return values;
+          },
+          free(results) {
+            for (const result of results) result.dispose();
+          },
+          dispose() {
+            compiled.dispose();
+            for (const array of arrays) array.dispose();
+          },
         },
-        async read(results) {
-          const values: ArrayLike<number>[] = [];
-          for (const [i, { shape, ref }] of results.entries())
-            values.push(channelsLast({ shape, data: await ref.data() }, layouts.results[i]!).data);
-          return values;
-        },
-        free(results) {
-          for (const result of results) result.dispose();
-        },
-        dispose() {
-          compiled.dispose();
-          for (const array of arrays) array.dispose();
-        },
-      });
+        bytes,
+      );
     },
     async dispose() {
       const opened = await open.started()?.catch(() => null);

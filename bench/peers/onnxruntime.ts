@@ -40,10 +40,10 @@ export async function onnxruntimeContender(
     name: 'onnxruntime-web',
     version: versionOf('onnxruntime-web'),
     on: 'webgpu',
-    async prepare({ computation, operands }: Case) {
+    async prepare({ computation, operands, bytes }: Case) {
       const values = operands();
       const graph = graphOf(computation, values);
-      return graph ? prepareSession(ort, watched, graph, values) : null;
+      return graph ? prepareSession(ort, watched, graph, values, bytes) : null;
     },
     async dispose() {
       const opened = await watched.started()?.catch(() => null);
@@ -84,6 +84,7 @@ async function prepareSession(
   watched: () => Promise<{ device: GPUDevice; errors: { check(): void } }>,
   graph: OnnxGraph,
   operands: readonly HostTensor[],
+  bytes: number,
 ) {
   const { device, errors } = await watched();
   const opened = await session(ort, graph);
@@ -99,26 +100,29 @@ async function prepareSession(
     buffers.push(buffer);
     feeds[name] = ort.Tensor.fromGpuBuffer(buffer, { dataType: 'float32', dims: shape });
   }
-  return prepared<Outputs>({
-    compute: () => opened.run(feeds),
-    async settle() {
-      await device.queue.onSubmittedWorkDone();
-      errors.check();
+  return prepared<Outputs>(
+    {
+      compute: () => opened.run(feeds),
+      async settle() {
+        await device.queue.onSubmittedWorkDone();
+        errors.check();
+      },
+      async read(outputs) {
+        const values: ArrayLike<number>[] = [];
+        for (const name of opened.outputNames)
+          values.push(Array.from(await outputs[name]!.getData(), (value) => Number(value)));
+        return values;
+      },
+      free(outputs) {
+        for (const output of Object.values(outputs)) output.dispose();
+      },
+      dispose() {
+        for (const buffer of buffers) buffer.destroy();
+        void opened.release();
+      },
     },
-    async read(outputs) {
-      const values: ArrayLike<number>[] = [];
-      for (const name of opened.outputNames)
-        values.push(Array.from(await outputs[name]!.getData(), (value) => Number(value)));
-      return values;
-    },
-    free(outputs) {
-      for (const output of Object.values(outputs)) output.dispose();
-    },
-    dispose() {
-      for (const buffer of buffers) buffer.destroy();
-      void opened.release();
-    },
-  });
+    bytes,
+  );
 }
 
 /** The computation as a model whose inputs are its first operands; null where there is no such inference. */

@@ -92,32 +92,35 @@ export async function tfjsContenders(
 
 async function prepare(
   { tf, use, settle }: Opened,
-  { computation, operands }: Case,
+  { computation, operands, bytes }: Case,
   results: typeof tfjsResults,
   note?: () => string,
 ) {
   await use();
   const tensors = operands().map(({ shape, data }) => tf.tensor(Float32Array.from(data), [...shape]));
-  return prepared<Tensor[]>({
-    async compute() {
-      await use();
-      return tf.tidy(() => results(tf, computation, tensors));
+  return prepared<Tensor[]>(
+    {
+      async compute() {
+        await use();
+        return tf.tidy(() => results(tf, computation, tensors));
+      },
+      settle,
+      async read(last) {
+        await use();
+        const values: ArrayLike<number>[] = [];
+        for (const result of last) values.push(await result.data());
+        return values;
+      },
+      free(last) {
+        for (const result of last) result.dispose();
+      },
+      ...(note ? { note } : {}),
+      dispose() {
+        for (const tensor of tensors) tensor.dispose();
+      },
     },
-    settle,
-    async read(last) {
-      await use();
-      const values: ArrayLike<number>[] = [];
-      for (const result of last) values.push(await result.data());
-      return values;
-    },
-    free(last) {
-      for (const result of last) result.dispose();
-    },
-    ...(note ? { note } : {}),
-    dispose() {
-      for (const tensor of tensors) tensor.dispose();
-    },
-  });
+    bytes,
+  );
 }
 
 /** What a module exports, which is its default export where Node or a bundler takes it for CommonJS. */

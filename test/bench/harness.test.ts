@@ -12,6 +12,7 @@ import { rooflineSvg } from '../../bench/harness/roofline.js';
 import { quantile, summarize } from '../../bench/harness/statistics.js';
 import { report, tableOf } from '../../bench/harness/table.js';
 import type { Case, Contender, Prepared } from '../../bench/harness/types.js';
+import { prepared } from '../../bench/peers/prepared.js';
 import { interpret } from '../../src/tensor/interpret.js';
 import { traceStep } from '../../src/tensor/trace.js';
 import { ndarray } from '../../src/tensor/types.js';
@@ -174,7 +175,7 @@ describe('measuring', () => {
     const { contender, options } = fakes();
     let runs = 0;
     const late = async () => {
-      if (++runs > 3) throw new Error('lost');
+      if (++runs > 40) throw new Error('lost');
     };
     const entries = await entriesOf(
       [
@@ -207,7 +208,49 @@ describe('measuring', () => {
     expect(slow!.samples).toEqual([5000]);
     expect(middling!.samples).toEqual([400, 400]);
     expect(fast).toMatchObject({ runsPerSample: 5, samples: [4, 4, 4, 4] });
-    expect(own).toMatchObject({ runsPerSample: 5, samples: [3, 3, 3, 3], cpuSamples: [], cpu: null });
+    expect(own).toMatchObject({ runsPerSample: 7, samples: [3, 3, 3, 3], cpuSamples: [], cpu: null });
+  });
+
+  test('who is asked about gets three rounds, however slow', async () => {
+    const { contender, options } = fakes();
+    const asked: Case = { ...TINY, ask: { contender: 'peer', times: 2 } };
+    const { entries } = await measure(asked, [contender('peer', 5000), contender('other', 5000)], null, options);
+    expect(entries.filter(isMeasured).map(({ samples }) => samples.length)).toEqual([3, 1]);
+  });
+
+  test('lets a lazy library compute every run', async () => {
+    type Lazy = { state: 'asked' | 'computed' | 'freed' };
+    const made: Lazy[] = [];
+    let computed = 0;
+    const library = prepared<Lazy>(
+      {
+        compute() {
+          const result: Lazy = { state: 'asked' };
+          made.push(result);
+          return result;
+        },
+        async settle(runs) {
+          for (const run of runs) {
+            expect(run.state).not.toBe('freed');
+            if (run.state === 'asked') computed++;
+            run.state = 'computed';
+          }
+        },
+        read: async () => [],
+        free(run) {
+          expect(run.state).toBe('computed');
+          run.state = 'freed';
+        },
+        dispose() {},
+      },
+      2 ** 28,
+    );
+    await library.runMany!(10);
+    expect(computed).toBe(10);
+    // Four fit into what is kept.
+    expect(made.filter(({ state }) => state !== 'freed')).toHaveLength(2);
+    library.dispose();
+    expect(made.every(({ state }) => state === 'freed')).toBe(true);
   });
 
   test('stops when it is told to, and disposes of what it has', async () => {
