@@ -5,13 +5,14 @@
  * Its own `executablePath()` unpacks in place to a fixed name in /tmp, so a second process runs a half-written file.
  */
 import { createReadStream, createWriteStream } from 'node:fs';
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { homedir, tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createBrotliDecompress } from 'node:zlib';
 import { extract } from 'tar-fs';
+import { homeFolder, removeAbandoned } from './files.node.js';
 
 /** The folder with `libvk_swiftshader.so`, `vk_swiftshader_icd.json` and `libvulkan.so.1`. */
 export function unpackSwiftShader(): Promise<string> {
@@ -54,7 +55,7 @@ async function unpacked(name: string, fill: (bin: string, folder: string) => Pro
   const cache = await cacheFolder();
   const folder = join(cache, `${name}-${version}`);
   if (await exists(folder)) return folder;
-  await removeAbandoned(cache);
+  await removeAbandoned(cache, (name) => name.startsWith('unpacking-'));
   const temporary = await mkdtemp(join(cache, 'unpacking-'));
   try {
     await fill(bin, temporary);
@@ -78,15 +79,15 @@ async function locate(): Promise<{ bin: string; version: string }> {
  * libraries are loaded from it, so nobody else may own it.
  */
 async function cacheFolder(): Promise<string> {
-  const candidates = [
-    join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'segsort-webgpu'),
-    join(tmpdir(), `segsort-webgpu-${userInfo().uid}`),
-  ];
+  const own = process.getuid!(); // `userInfo` throws for a user that has no name
+  const home = homeFolder();
+  const caches = process.env.XDG_CACHE_HOME || (home && join(home, '.cache'));
+  const candidates = [...(caches ? [join(caches, 'segsort-webgpu')] : []), join(tmpdir(), `segsort-webgpu-${own}`)];
   for (const folder of candidates) {
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       const { uid } = await stat(folder);
-      if (uid !== userInfo().uid) continue;
+      if (uid !== own) continue;
       await rm(await mkdtemp(join(folder, 'unpacking-')), { recursive: true });
       return folder;
     } catch {}
@@ -94,24 +95,13 @@ async function cacheFolder(): Promise<string> {
   throw new Error(`cannot write to ${candidates.join(' or ')}; set XDG_CACHE_HOME to a folder that can be written`);
 }
 
-/** Folders of processes that were killed while unpacking. */
-async function removeAbandoned(cache: string): Promise<void> {
-  const HOUR = 3_600_000;
-  for (const name of await readdir(cache)) {
-    if (!name.startsWith('unpacking-')) continue;
-    const folder = join(cache, name);
-    const written = await stat(folder).catch(() => undefined);
-    if (written && Date.now() - written.mtimeMs > HOUR) await rm(folder, { recursive: true, force: true });
-  }
-}
-
 async function inflate(archive: string, file: string): Promise<void> {
   await pipeline(createReadStream(archive), createBrotliDecompress(), createWriteStream(file, { mode: 0o755 }));
 }
 
 async function untar(archive: string, folder: string, wanted: (name: string) => boolean = () => true): Promise<void> {
-  const { uid, gid } = userInfo(); // or root would keep the archive's owners
-  const files = extract(folder, { ignore: (name) => !wanted(name), map: (header) => ({ ...header, uid, gid }) });
+  const owner = { uid: process.getuid!(), gid: process.getgid!() }; // or root would keep the archive's
+  const files = extract(folder, { ignore: (name) => !wanted(name), map: (header) => ({ ...header, ...owner }) });
   await pipeline(createReadStream(archive), createBrotliDecompress(), files);
 }
 

@@ -1,6 +1,7 @@
 /** Files on disk. */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { FileError, type FileSource, type RandomAccessFile, requireRange } from './files.js';
 
@@ -85,7 +86,8 @@ async function withFileErrors<R>(path: string, root: string, body: () => Promise
 
 /**
  * Writes a file so that a reader, also after a crash, sees either the old contents or the new: a temporary file in
- * the same folder is written, flushed to disk and renamed over `path`.
+ * the same folder is written, flushed to disk and renamed over `path`. Links are followed; what is there and no regular
+ * file, such as /dev/stdout, is written to as it is.
  */
 export function writeFileAtomic(path: string, bytes: Uint8Array | string): Promise<void> {
   return writeAtomic(path, (file) => file.writeFile(bytes));
@@ -106,7 +108,12 @@ export function writeFileStreamed(
 }
 
 async function writeAtomic(path: string, body: (file: FileHandle) => Promise<void>): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  if ((await stat(path).catch(() => null))?.isFile() === false) {
+    await using device = await open(path, 'w');
+    return await body(device);
+  }
+  const target = await realpath(path).catch(() => path);
+  const temporary = `${target}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const file = await open(temporary, 'wx');
     try {
@@ -115,12 +122,34 @@ async function writeAtomic(path: string, body: (file: FileHandle) => Promise<voi
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
-  await syncFolder(dirname(path));
+  await syncFolder(dirname(target));
+}
+
+/**
+ * Removes what processes that were killed have left in a folder: files and folders of such names that nothing was put
+ * into for an hour.
+ */
+export async function removeAbandoned(folder: string, isTemporary: (name: string) => boolean): Promise<void> {
+  const HOUR = 3_600_000;
+  for (const name of (await readdir(folder)).filter(isTemporary)) {
+    const path = join(folder, name);
+    const written = await stat(path).catch(() => undefined);
+    if (written && Date.now() - written.mtimeMs > HOUR) await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** The user's own folder; null where the system knows of none, as for a container's user without a name. */
+export function homeFolder(): string | null {
+  try {
+    return homedir() || null;
+  } catch {
+    return null;
+  }
 }
 
 /** Makes a rename durable. Windows cannot open folders, and needs no such thing. */

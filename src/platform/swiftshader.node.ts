@@ -3,9 +3,9 @@
  * out of `@sparticuz/chromium`; or SwiftShader of an installed Chrome.
  */
 import { access, readdir } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { unpackSwiftShader } from './chromium_package.node.js';
+import { homeFolder } from './files.node.js';
 import type { AdapterAttempt } from './gpu.js';
 
 /** Descriptions of SwiftShader that come with Chrome and Chromium. */
@@ -17,13 +17,16 @@ const INSTALLED = [
 ].map((folder) => join(folder, 'vk_swiftshader_icd.json'));
 
 /** Where drivers are described, after the Vulkan loader's documentation. */
-const DRIVER_FOLDERS = [
-  '/etc/vulkan/icd.d',
-  '/usr/share/vulkan/icd.d',
-  '/usr/local/etc/vulkan/icd.d',
-  '/usr/local/share/vulkan/icd.d',
-  join(homedir(), '.local/share/vulkan/icd.d'),
-];
+function driverFolders(): string[] {
+  const home = homeFolder();
+  return [
+    '/etc/vulkan/icd.d',
+    '/usr/share/vulkan/icd.d',
+    '/usr/local/etc/vulkan/icd.d',
+    '/usr/local/share/vulkan/icd.d',
+    ...(home ? [join(home, '.local/share/vulkan/icd.d')] : []),
+  ];
+}
 
 /** Loaders stay loaded: Dawn finds the system's, or one the process already holds under the name libvulkan.so.1. */
 const loaders: unknown[] = [];
@@ -50,9 +53,10 @@ export async function provideVulkanLoader(attempts: AdapterAttempt[]): Promise<b
     attempts.push({ where: 'libvulkan.so.1 of @sparticuz/chromium', outcome: firstLine(error) });
   }
   // A container that is lent a GPU has its driver, and often no loader.
-  const folders = await Promise.all(DRIVER_FOLDERS.map((folder) => readdir(folder).catch(() => [])));
-  if (folders.flat().some((name) => name.endsWith('.json'))) return true;
-  attempts.push({ where: 'Vulkan drivers of the system', outcome: `none in ${DRIVER_FOLDERS.join(', ')}` });
+  const folders = driverFolders();
+  const found = await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])));
+  if (found.flat().some((name) => name.endsWith('.json'))) return true;
+  attempts.push({ where: 'Vulkan drivers of the system', outcome: `none in ${folders.join(', ')}` });
   return false;
 }
 

@@ -1,8 +1,8 @@
 /** The file of tuned choices. */
 import { mkdir, readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { writeFileAtomic } from './files.node.js';
+import { homeFolder, writeFileAtomic } from './files.node.js';
 import type { TuningStore } from './tuning_cache.js';
 
 /** In the user's cache folder, as the system has it; `SEGSORT_TUNING` names another file. */
@@ -11,7 +11,7 @@ export function defaultTuningFile(
   platform: NodeJS.Platform = process.platform,
 ): string {
   if (env.SEGSORT_TUNING) return env.SEGSORT_TUNING;
-  const home = homedir();
+  const home = homeFolder() ?? tmpdir();
   const cache =
     platform === 'darwin'
       ? join(home, 'Library', 'Caches')

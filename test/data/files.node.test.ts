@@ -1,11 +1,12 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { lstat, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FileError, fetchFiles } from '../../src/platform/files.js';
-import { folderFiles, writeFileAtomic } from '../../src/platform/files.node.js';
+import { folderFiles, writeFileAtomic, writeFileStreamed } from '../../src/platform/files.node.js';
 
 let folder = '';
 beforeAll(async () => {
@@ -52,6 +53,24 @@ describe('writeFileAtomic', () => {
     await expect(writeFileAtomic(join(folder, 'no', 'where'), 'x')).rejects.toThrow('ENOENT');
     expect(await readFile(path, 'utf8')).toBe('new');
     expect((await readdir(folder)).sort()).toEqual(['small.bin', 'state.json']);
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('writeFileAtomic to what is no plain file', () => {
+  it('writes through links', async () => {
+    const [path, other] = [join(folder, 'real.txt'), join(folder, 'link.txt')];
+    await writeFile(path, 'old');
+    await symlink('real.txt', other);
+    await writeFileAtomic(other, 'new');
+    expect([await readlink(other), await readFile(path, 'utf8')]).toEqual(['real.txt', 'new']);
+    expect((await lstat(path)).isFile()).toBe(true);
+  });
+
+  it('writes into a pipe, and leaves it one', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const [read] = await Promise.all([readFile(pipe, 'utf8'), writeFileStreamed(pipe, [Uint8Array.of(104, 105)])]);
+    expect([read, (await stat(pipe)).isFIFO()]).toEqual(['hi', true]);
   });
 });
 
