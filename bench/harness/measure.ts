@@ -90,7 +90,13 @@ export async function measure(
       if ('prepared' in outcome) runners.push(outcome);
       else entries.set(name, outcome);
     }
-    for (const runner of runners) await warmUp(runner, options);
+    for (const runner of runners) {
+      try {
+        await warmUp(runner, options);
+      } catch (error) {
+        entries.set(runner.contender, failure(runner.contender, 'fails', error));
+      }
+    }
     const ask = 'ask' in benchmark ? benchmark.ask : undefined;
     const leastOf = ({ contender }: Runner) =>
       ask && (contender === engine?.name || contender === ask.contender) ? LEAST_ROUNDS_ASKED : 1;

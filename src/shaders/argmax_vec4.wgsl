@@ -21,5 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let top = max(max(best.x, best.y), max(best.z, best.w));
   let column = select(vec4i(0x7fffffff), at * 4 + vec4i(0, 1, 2, 3), best == vec4f(top));
-  y[row] = min(min(column.x, column.y), min(column.z, column.w));
+  let first = min(min(column.x, column.y), min(column.z, column.w));
+  // Of NaN nothing is the maximum.
+  y[row] = select(first, 0, first == 0x7fffffff);
 }

@@ -7,7 +7,16 @@ import { replay, replayChecked } from './replay.js';
 import { Resident } from './resident.js';
 import type { Runtime } from './runtime.js';
 import { type Returned, type Rewrite, traceStep } from './trace.js';
-import { type HostTensor, hostArray, type Shape, showShape, sizeOf, type TensorType, valuesOf } from './types.js';
+import {
+  checkHostTensor,
+  type HostTensor,
+  hostArray,
+  type Shape,
+  showShape,
+  sizeOf,
+  type TensorType,
+  valuesOf,
+} from './types.js';
 
 /** The same structure with handles to the values. */
 export type Results<R> = R extends Tensor ? Result : { readonly [K in keyof R]: Result };
@@ -73,18 +82,21 @@ export class CompiledStep<R extends Returned> implements Disposable {
 
   /** Runs the step. The promise resolves when the work is submitted, not when it is done. */
   async run(...args: Argument[]): Promise<Results<R>> {
-    const compiled = await this.#prepare(args);
+    const compiled = await this.#compiled(args);
+    // From here on nothing is waited for, so that runs that are begun side by side take turns.
+    const run = this.#upload(compiled, args);
     const { recorder, device } = this.#runtime;
     if (recorder) await recorder.replay(this.#name, compiled.executable);
     else replay(device, compiled.executable);
-    return this.#results(compiled);
+    return this.#results(compiled, run);
   }
 
   /** Like `run`, stopping with a `NonFiniteError` at the first op that produces NaN or infinity. Slow. */
   async runChecked(...args: Argument[]): Promise<Results<R>> {
-    const compiled = await this.#prepare(args);
+    const compiled = await this.#compiled(args);
+    const run = this.#upload(compiled, args);
     await replayChecked(this.#runtime.device, compiled.executable);
-    return this.#results(compiled);
+    return this.#results(compiled, run);
   }
 
   /** The plan for these arguments, as a table. */
@@ -97,15 +109,17 @@ export class CompiledStep<R extends Returned> implements Disposable {
     return this.#trace(args).plan;
   }
 
-  async #prepare(args: readonly Argument[]): Promise<Compiled> {
+  /** Puts the arguments where the step reads them. Returns the number of the run that this begins. */
+  #upload({ executable }: Compiled, args: readonly Argument[]): number {
     this.#runtime.check();
-    const compiled = await this.#compiled(args);
-    this.#runs++;
     const begin = performance.now();
-    for (const [index, range] of compiled.executable.argumentBuffers)
-      this.#runtime.device.queue.writeBuffer(range.buffer, 0, (args[index] as HostTensor).data);
+    for (const [index, range] of executable.argumentBuffers) {
+      const value = args[index] as HostTensor;
+      checkHostTensor(`${this.#name}: argument ${index}`, value);
+      this.#runtime.device.queue.writeBuffer(range.buffer, 0, value.data);
+    }
     this.#runtime.recorder?.span('upload', begin);
-    return compiled;
+    return ++this.#runs;
   }
 
   #compiled(args: readonly (TensorType | Resident)[]): Promise<Compiled> {
@@ -138,8 +152,7 @@ export class CompiledStep<R extends Returned> implements Disposable {
     return { plan: makePlan(graph, results, facts, kernels), structure };
   }
 
-  #results({ executable, structure }: Compiled): Results<R> {
-    const run = this.#runs;
+  #results({ executable, structure }: Compiled, run: number): Results<R> {
     const result = (tensor: Tensor) =>
       new Result(tensor, async () => {
         if (this.#runs !== run) throw new Error(`${this.#name} has run again: read its results before the next run`);

@@ -55,8 +55,25 @@ export function createStorage(device: GPUDevice, label: string, bytes: number): 
   return device.createBuffer({ label, size: bytes, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
 }
 
+/** What of it cannot be built is freed again. */
 export async function buildExecutable(device: GPUDevice, pipelines: PipelineCache, plan: Plan): Promise<Executable> {
   const owned: GPUBuffer[] = [];
+  try {
+    return await build(device, pipelines, plan, owned);
+  } catch (error) {
+    for (const buffer of owned) buffer.destroy();
+    throw error;
+  }
+}
+
+interface Memory {
+  readonly slots: readonly GPUBuffer[];
+  readonly sources: ReadonlyMap<Tensor, Range>;
+  readonly argumentBuffers: ReadonlyMap<number, Range>;
+}
+
+/** Slots, arguments and constants; residents have memory already. */
+async function allocate(device: GPUDevice, plan: Plan, owned: GPUBuffer[]): Promise<Memory> {
   const create = (label: string, bytes: number): GPUBuffer => {
     if (bytes > device.limits.maxBufferSize)
       throw new Error(
@@ -67,32 +84,41 @@ export async function buildExecutable(device: GPUDevice, pipelines: PipelineCach
     return buffer;
   };
   device.pushErrorScope('out-of-memory');
-  const slots = plan.slots.map((bytes, slot) => create(`slot ${slot}`, bytes));
-  const argumentBuffers = new Map<number, Range>();
-  const sources = new Map<Tensor, Range>();
-  for (const node of plan.graph.nodes) {
-    if (!node.source) continue;
-    const tensor = node.outputs[0]!;
-    const bytes = bytesOf(tensor);
-    if (node.source.kind === 'resident') {
-      const resident = node.source.resident as Resident;
-      sources.set(tensor, { buffer: resident.buffer, offset: resident.offset, bytes });
-    } else {
-      const range = { buffer: create(node.source.kind, bytes), offset: 0, bytes };
-      sources.set(tensor, range);
-      if (node.source.kind === 'argument') argumentBuffers.set(node.source.index, range);
-      else device.queue.writeBuffer(range.buffer, 0, node.source.value.data);
+  let outOfMemory: Promise<GPUError | null>;
+  let memory: Memory;
+  try {
+    const slots = plan.slots.map((bytes, slot) => create(`slot ${slot}`, bytes));
+    const argumentBuffers = new Map<number, Range>();
+    const sources = new Map<Tensor, Range>();
+    for (const node of plan.graph.nodes) {
+      if (!node.source) continue;
+      const tensor = node.outputs[0]!;
+      const bytes = bytesOf(tensor);
+      if (node.source.kind === 'resident') {
+        const resident = node.source.resident as Resident;
+        sources.set(tensor, { buffer: resident.buffer, offset: resident.offset, bytes });
+      } else {
+        const range = { buffer: create(node.source.kind, bytes), offset: 0, bytes };
+        sources.set(tensor, range);
+        if (node.source.kind === 'argument') argumentBuffers.set(node.source.index, range);
+        else device.queue.writeBuffer(range.buffer, 0, node.source.value.data);
+      }
     }
+    memory = { slots, sources, argumentBuffers };
+  } finally {
+    outOfMemory = device.popErrorScope();
   }
-  const outOfMemory = await device.popErrorScope();
-  if (outOfMemory) {
-    for (const buffer of owned) buffer.destroy();
+  if (await outOfMemory) {
     const total = plan.slots.reduce((sum, bytes) => sum + bytes, 0);
     throw new Error(
       `out of GPU memory: the plan's ${plan.slots.length} slots take ${megabytes(total)}; use a smaller batch or crop, or recomputation (--recompute)`,
     );
   }
+  return memory;
+}
 
+async function build(device: GPUDevice, pipelines: PipelineCache, plan: Plan, owned: GPUBuffer[]): Promise<Executable> {
+  const { slots, sources, argumentBuffers } = await allocate(device, plan, owned);
   const range = (tensor: Tensor): Range => {
     const place = plan.place(tensor);
     const { buffer, offset } =

@@ -7,6 +7,7 @@ import type { Op } from './op.js';
 import { castOp } from './ops/cast.js';
 import {
   canBeHalf,
+  checkHostTensor,
   type DType,
   type HostTensor,
   hostTensor,
@@ -93,6 +94,7 @@ export class Graph {
   }
 
   constant(value: HostTensor): Tensor {
+    checkHostTensor('constant', value);
     return this.#append(null, { kind: 'constant', value }, [], undefined, [value])[0]!;
   }
 
@@ -174,7 +176,14 @@ export class Graph {
       scope: this.#scope.join('/'),
       where: op ? callSite() : '',
     };
-    for (const [index, type] of types.entries()) outputs.push(new Tensor(node, index, type));
+    for (const [index, type] of types.entries()) {
+      const tensor = new Tensor(node, index, type);
+      if (!type.shape.every((extent) => Number.isInteger(extent) && extent > 0))
+        throw new Error(`${describe(tensor)}: every extent must be a positive integer`);
+      if (isHalf(type) && !canBeHalf(type.shape))
+        throw new Error(`${describe(tensor)}: only what has a last extent that divides by 4 can be f16`);
+      outputs.push(tensor);
+    }
     this.nodes.push(node);
     return outputs;
   }

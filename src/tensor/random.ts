@@ -50,8 +50,14 @@ export class Random {
     return low + (high - low) * this.uniform();
   }
 
-  /** An integer in [0, count), each exactly as likely. `count` is at most 2^32. */
+  /**
+   * An integer in [0, count), each exactly as likely.
+   *
+   * @throws RangeError unless `count` is an integer from 1 to 2^32
+   */
   integer(count: number): number {
+    if (!(Number.isInteger(count) && count >= 1 && count <= 2 ** 32))
+      throw new RangeError(`Random: there is no integer below ${count}`);
     const limit = 2 ** 32 - (2 ** 32 % count);
     while (true) {
       const value = this.uint32();

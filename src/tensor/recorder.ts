@@ -204,8 +204,11 @@ export class Recorder {
   async #offset(pending: readonly Pending[], ticks: readonly (readonly number[][])[]): Promise<number> {
     let low = Number.NEGATIVE_INFINITY;
     let high = Number.POSITIVE_INFINITY;
-    for (const [i, { submitted }] of pending.entries())
-      if (ticks[i]!.length > 0) low = Math.max(low, submitted - ticks[i]![0]![0]!);
+    // Some drivers do not stamp an empty pass.
+    for (const [i, { submitted }] of pending.entries()) {
+      const begin = ticks[i]![0]?.[0] ?? 0;
+      if (begin !== 0) low = Math.max(low, submitted - begin);
+    }
     for (let i = 0; i < 5; i++) {
       const set = this.#device.createQuerySet({ type: 'timestamp', count: 2 });
       const resolved = this.#device.createBuffer({ size: 16, usage: 0x200 | 0x04 }); // QUERY_RESOLVE | COPY_SRC
@@ -218,7 +221,7 @@ export class Recorder {
       await this.#device.queue.onSubmittedWorkDone();
       const after = performance.now();
       const [[begin, end]] = (await this.#ticks([{ set, resolved, steps: 1 }])) as [[number, number]];
-      if (begin === 0 || end === 0) continue; // Some drivers do not stamp an empty pass.
+      if (begin === 0 || end === 0) continue;
       low = Math.max(low, before - begin);
       high = Math.min(high, after - end);
     }

@@ -111,7 +111,7 @@ export function submitAll(device: GPUDevice, commands: readonly ReadyCommand[]):
   encoding.submit();
 }
 
-/** Thrown by a checked run: the first op that turned finite inputs into something else. */
+/** Thrown by a checked run: the first op whose result is not finite. Arguments and residents are not looked at. */
 export class NonFiniteError extends Error {
   override readonly name = 'NonFiniteError';
 }
@@ -137,7 +137,7 @@ export async function replayChecked(device: GPUDevice, executable: Executable): 
       for (const value of values) if (!Number.isFinite(value)) count++;
       const inputs = step.inputs.map((from) => `${from.dtype}${showShape(from.shape)}`).join(', ');
       throw new NonFiniteError(
-        `${describe(tensor)} [kernel ${step.op}:${step.variant}] is the first value that is not finite: ${count} of ${values.length} elements, the first is ${values[bad]} at ${bad}; its inputs (${inputs}) were finite${dtype === 'f16' ? HALVES_OVERFLOW : ''}`,
+        `${describe(tensor)} [kernel ${step.op}:${step.variant}] is the first value that is not finite: ${count} of ${values.length} elements, the first is ${values[bad]} at ${bad}; what was computed before is finite; its inputs are ${inputs}${dtype === 'f16' ? HALVES_OVERFLOW : ''}`,
       );
     }
   }

@@ -32,6 +32,10 @@ export class Resident implements ResidentLike, Disposable {
     this.#memory = { buffer, offset, owner };
   }
 
+  get hasMemory(): boolean {
+    return this.#memory !== null;
+  }
+
   get buffer(): GPUBuffer {
     return this.#attached().buffer;
   }

@@ -14,7 +14,7 @@ import type { KernelOverrides } from './select.js';
 import { bytesOf, megabytes } from './storage.js';
 import type { Returned, Rewrite } from './trace.js';
 import type { TuningTable } from './tuning.js';
-import { type HostTensor, sameShape, showShape, type TensorType } from './types.js';
+import { checkHostTensor, type HostTensor, sameShape, showShape, type TensorType } from './types.js';
 
 /** What the runtime needs of an open GPU (see `openGpu`). */
 export interface RuntimeGpu {
@@ -45,7 +45,7 @@ export class Runtime {
   #failure: Error | null = null;
   readonly #onError = (event: GPUUncapturedErrorEvent) => {
     event.preventDefault();
-    this.#failure ??= new Error(`WebGPU error: ${event.error.message}`);
+    this.#fail(new Error(`WebGPU error: ${event.error.message}`));
   };
 
   constructor(gpu: RuntimeGpu, options: RuntimeOptions = {}) {
@@ -55,11 +55,18 @@ export class Runtime {
     this.kernels = options.kernels ?? {};
     this.#pipelines = new PipelineCache(gpu.device);
     this.device.addEventListener('uncapturederror', this.#onError);
+    // The device outlives its runtimes, and would hold on to them.
+    const self = new WeakRef(this);
     void this.device.lost.then(({ reason, message }) => {
-      this.#failure ??= new DeviceLostError(
-        `the GPU device was lost (${reason || 'unknown reason'}: ${message}); resume from the last checkpoint`,
-      );
+      const runtime = self.deref();
+      if (!runtime) return;
+      const why = `${reason || 'unknown reason'}: ${message}`;
+      runtime.#fail(new DeviceLostError(`the GPU device was lost (${why}); resume from the last checkpoint`));
     });
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
   }
 
   /** Stops listening to the device, which stays open. Compiled steps and residents are disposed of by their owners. */
@@ -67,7 +74,7 @@ export class Runtime {
     this.device.removeEventListener('uncapturederror', this.#onError as EventListener);
   }
 
-  /** Throws what went wrong on the GPU since the last call, if anything. */
+  /** Throws what went wrong on the device, if anything did: from then on, every time. */
   check(): void {
     if (this.#failure) throw this.#failure;
   }
@@ -102,6 +109,7 @@ export class Runtime {
       throw new Error(
         `${resident.name} is ${resident.dtype}${showShape(resident.shape)}, the value written is ${value.dtype}${showShape(value.shape)}`,
       );
+    checkHostTensor(resident.name, value);
     this.device.queue.writeBuffer(resident.buffer, resident.offset, value.data);
   }
 

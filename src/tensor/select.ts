@@ -46,6 +46,17 @@ export function missingFeatures(kernel: Kernel, context: Pick<KernelContext<unkn
   return (kernel.needs ?? []).filter((feature) => !context.adapter.features.has(feature));
 }
 
+/** Whether its `when` holds, and what it dispatches and takes for itself is within the adapter's limits. */
 function runs<P>(kernel: Kernel<P>, context: KernelContext<P>): boolean {
-  return kernel.when?.(context) ?? true;
+  if (!(kernel.when?.(context) ?? true)) return false;
+  const { maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize } = context.adapter.limits;
+  return (
+    (kernel.scratch?.(context) ?? []).every((bytes) => bytes <= maxStorageBufferBindingSize) &&
+    kernel
+      .commands(context)
+      .every(
+        (command) =>
+          !('source' in command) || command.workgroups.every((count = 1) => count <= maxComputeWorkgroupsPerDimension),
+      )
+  );
 }

@@ -77,6 +77,11 @@ async function timeOf({ device, facts }: RuntimeGpu, step: PlanStep, tuning: Tun
   const op = step.node.op!;
   using runtime = new Runtime({ device, facts }, { kernels: { [op.name]: step.variant }, tuning });
   const inputs = step.node.inputs.map(({ shape, dtype }, i) => runtime.resident(`input ${i}`, { shape, dtype }));
+  // What goes wrong with a candidate is no failure of the device, for which other runtimes would take it.
+  device.pushErrorScope('validation');
+  device.pushErrorScope('out-of-memory');
+  let milliseconds: number;
+  let errors: (GPUError | null)[];
   try {
     using compiled = runtime.compile(() => Object.fromEntries(apply(op, inputs, step.node.params).entries()));
     await compiled.run();
@@ -84,12 +89,14 @@ async function timeOf({ device, facts }: RuntimeGpu, step: PlanStep, tuning: Tun
     const { replays } = await record(runtime, async () => {
       for (let i = 0; i < runs; i++) await compiled.run();
     });
-    runtime.check();
     const times = replays.map(({ kernels }) => {
       return kernels.reduce((sum, kernel) => sum + (kernel.op === op.name ? kernel.milliseconds : 0), 0);
     });
-    return Math.min(...times);
+    milliseconds = Math.min(...times);
   } finally {
+    errors = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
     for (const input of inputs) input[Symbol.dispose]();
   }
+  for (const error of errors) if (error) throw new Error(error.message);
+  return milliseconds;
 }

@@ -108,6 +108,16 @@ export function hostData(dtype: DType, values: ArrayLike<number> | number): Host
   return data;
 }
 
+/** Throws, naming `what`, unless the data is of the tensor's dtype and as long as its shape says. */
+export function checkHostTensor(what: string, { shape, dtype, data }: HostTensor): void {
+  const expected = hostArray(dtype, new ArrayBuffer(0))[Symbol.toStringTag];
+  const actual = data[Symbol.toStringTag];
+  if (actual !== expected || data.length !== sizeOf(shape))
+    throw new Error(
+      `${what} ${dtype}${showShape(shape)} takes ${sizeOf(shape)} elements in a ${expected}, got ${data.length} in a ${actual}`,
+    );
+}
+
 /** Bytes, from the first, as the dtype's own typed array: `length` elements, or all there are. */
 export function hostArray(dtype: DType, bytes: ArrayBuffer, length?: number): HostData {
   const TypedArray = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, f16: Uint16Array }[dtype];

@@ -77,8 +77,9 @@ function literal(value: number | boolean | string, type: string | undefined): st
 
 /** A WGSL f32 literal of exactly `Math.fround(value)`. */
 export function floatLiteral(value: number): string {
-  if (!Number.isFinite(value)) throw new Error(`${value} can't be written as a WGSL literal`);
-  const text = String(Math.fround(value));
+  const rounded = Math.fround(value);
+  if (!Number.isFinite(rounded)) throw new Error(`${value} can't be written as a WGSL literal`);
+  const text = String(rounded);
   return /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
 }
 

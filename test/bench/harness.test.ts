@@ -175,7 +175,7 @@ describe('measuring', () => {
     const { contender, options } = fakes();
     let runs = 0;
     const late = async () => {
-      if (++runs > 40) throw new Error('lost');
+      if (++runs > 3) throw new Error('lost');
     };
     const entries = await entriesOf(
       [

@@ -224,6 +224,36 @@ describe('kernel choice', () => {
   });
 });
 
+it.each([
+  [
+    'matmul',
+    matmulOp,
+    [
+      [70000, 4, 4],
+      [70000, 4, 4],
+    ],
+    { transposeA: false, transposeB: false },
+  ],
+  [
+    'conv2d',
+    conv2dOp,
+    [
+      [2, 1024, 2048, 8],
+      [5, 5, 8, 8],
+    ],
+    convParams({ padding: 2 }),
+  ],
+] as const)('%s takes a kernel whose dispatches the adapter allows', (_, op: Op, shapes, params) => {
+  for (const cpu of [true, false]) {
+    const adapter = { ...GPU_FACTS, cpu, features: new Set(['subgroups']) };
+    const limits = { ...adapter.limits, maxStorageBufferBindingSize: 2 ** 31 };
+    const inputs = shapes.map((shape) => f32(shape));
+    const context = { inputs, outputs: op.infer(inputs, params), params, adapter: { ...adapter, limits } };
+    for (const command of selectKernel(op, context, {}).commands(context))
+      if ('source' in command) for (const count of command.workgroups) expect(count ?? 1).toBeLessThanOrEqual(65535);
+  }
+});
+
 describe("Winograd's transforms", () => {
   const params = convParams({ padding: 1 });
   const run = async (op: Op, kernel: string, given: unknown, inputs: readonly NdArray[], largest = 2 ** 27) => {

@@ -61,6 +61,12 @@ describe('selection', () => {
     expect([...(await compute((t) => topK(t!, 6).indices, x)).data]).toEqual([2, 5, 0, 3, 1, 4]);
     expect([...(await compute((t) => argmax(t!), x)).data]).toEqual([2]);
   });
+
+  it.each([6, 8, 2000])('of NaN alone is a column, among %i', async (columns) => {
+    const { data } = await compute((t) => argmax(t!), floats([1, columns], ...new Array(columns).fill(Number.NaN)));
+    expect(data[0]).toBeGreaterThanOrEqual(0);
+    expect(data[0]).toBeLessThan(columns);
+  });
 });
 
 describe('pooling', () => {

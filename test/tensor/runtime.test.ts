@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/platform/gpu.js';
 import { forEachBroadcast } from '../../src/tensor/broadcast.js';
-import { assign, currentGraph, scalar, scope, type Tensor } from '../../src/tensor/graph.js';
+import { assign, constant, currentGraph, scalar, scope, type Tensor } from '../../src/tensor/graph.js';
 import { interpret } from '../../src/tensor/interpret.js';
 import { add, exp, mul, mulScalar, relu, square, sub } from '../../src/tensor/ops/elementwise.js';
 import { sum } from '../../src/tensor/ops/reduce.js';
 import { reshape } from '../../src/tensor/ops/shape.js';
+import { Resident } from '../../src/tensor/resident.js';
 import { DeviceLostError, Runtime } from '../../src/tensor/runtime.js';
 import { traceStep } from '../../src/tensor/trace.js';
 import { f32, hostTensor, ndarray, sizeOf, valuesOf } from '../../src/tensor/types.js';
@@ -140,6 +141,20 @@ describe('a compiled step', () => {
     expect(await (await step.run(b)).scalar()).toBe(7);
   });
 
+  it('keeps runs apart that are begun side by side', async () => {
+    using runtime = await open();
+    using total = runtime.resident('total', f32([2]));
+    using step = runtime.compile((x: Tensor) => {
+      assign(total, add(total, x));
+      return sum(x);
+    });
+    await step.run(vector(0, 0));
+    const [first, second] = await Promise.all([step.run(vector(1, 2)), step.run(vector(10, 20))]);
+    expect(await second.scalar()).toBe(30);
+    await expect(first.read()).rejects.toThrow('has run again');
+    expect([...(await runtime.read(total)).data]).toEqual([11, 22]);
+  });
+
   it('refuses results of an earlier run', async () => {
     using runtime = await open();
     using step = runtime.compile((x: Tensor) => sum(x), 'total');
@@ -203,6 +218,54 @@ describe('clear errors', () => {
     await expect(runtime.evaluate(() => sum(reshape(scalar(1), [1])))).rejects.toThrow(
       'reduce has no kernel variant "warp"; it has split, naive',
     );
+  });
+
+  it('for data that are not what their type says', async () => {
+    using runtime = await open();
+    using step = runtime.compile((x: Tensor) => sum(x), 'total');
+    const short = { shape: [3], dtype: 'f32' as const, data: new Float32Array(2) };
+    await expect(step.run(short)).rejects.toThrow('total: argument 0 f32[3] takes 3 elements in a Float32Array, got 2');
+    const other = { shape: [2], dtype: 'i32' as const, data: new Float32Array(2) };
+    expect(() => runtime.resident('table', other)).toThrow('table i32[2] takes 2 elements in a Int32Array');
+  });
+
+  it('for extents that there cannot be', async () => {
+    using runtime = await open();
+    const x = () => constant([6], [1, 2, 3, 4, 5, 6]);
+    await expect(runtime.evaluate(() => reshape(x(), [-1, 4]))).rejects.toThrow(
+      /reshape f32\[1.5,4\].*positive integer/,
+    );
+    await expect(runtime.evaluate(() => sum(constant([0, 2], [])))).rejects.toThrow(/constant f32\[0,2\].*positive/);
+    await expect(runtime.evaluate(() => constant([6], [1, 2, 3, 4, 5, 6], 'f16'))).rejects.toThrow(
+      'constant f16[6]: only what has a last extent that divides by 4 can be f16',
+    );
+  });
+
+  it('for steps that cannot be built, which leaves nothing behind', async () => {
+    const gpu = await testGpu();
+    using runtime = new Runtime(gpu);
+    const unallocated = new Resident('weights', f32([4]));
+    const buffers: GPUBuffer[] = [];
+    const create = gpu.device.createBuffer.bind(gpu.device);
+    gpu.device.createBuffer = (descriptor) => {
+      const buffer = create(descriptor);
+      const destroy = buffer.destroy.bind(buffer);
+      buffers.push(buffer);
+      buffer.destroy = () => {
+        buffers.splice(buffers.indexOf(buffer), 1);
+        return destroy();
+      };
+      return buffer;
+    };
+    try {
+      using step = runtime.compile((x: Tensor) => exp(add(x, unallocated)));
+      await expect(step.run(vector(1, 2, 3, 4))).rejects.toThrow('weights f32[4] has no memory yet');
+      expect(buffers).toEqual([]);
+    } finally {
+      gpu.device.createBuffer = create;
+    }
+    // No scope is left that would take an error for its own: popping one is an error by itself.
+    await expect(gpu.device.popErrorScope()).rejects.toThrow();
   });
 
   it('for a lost device', async () => {

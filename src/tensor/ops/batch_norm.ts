@@ -9,7 +9,7 @@ import normSumsLanes from '../../shaders/norm_sums_lanes.wgsl';
 import mergeNormSums from '../../shaders/norm_sums_merge_lanes.wgsl';
 import { apply, apply1, type Tensor, type TensorLike } from '../graph.js';
 import { input, type Kernel, linearGrid, type Op, OpError, output, type ShaderSource, scratch } from '../op.js';
-import { type DType, ndarray, type Shape, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
+import { type DType, isFloat, ndarray, type Shape, sameShape, showShape, sizeOf, type TensorType } from '../types.js';
 import { add, addScalar, div, mul, mulScalar, neg, rsqrt, sub } from './elementwise.js';
 import { type Chunks, chunkUniforms, mergeChunks, partialBytes } from './product_moments.js';
 import { broadcastTo } from './shape.js';
@@ -131,7 +131,8 @@ const wave = (shape: Shape, seed: number, offset = 0) =>
 export const momentsOp: Op<None> = {
   name: 'moments',
   infer([x]) {
-    if (x!.shape.length < 2) throw new OpError('moments', `expects [..., channels], got ${showShape(x!.shape)}`);
+    if (x!.shape.length < 2 || !isFloat(x!.dtype))
+      throw new OpError('moments', `expects floats [..., channels], got ${x!.dtype}${showShape(x!.shape)}`);
     const { channels } = rowsAndChannels(x!.shape);
     return [
       { shape: [channels], dtype: 'f32' },
@@ -183,10 +184,10 @@ export const normalizeOp: Op<None> = {
   infer([x, ...vectors]) {
     const { channels } = rowsAndChannels(x!.shape);
     for (const vector of vectors)
-      if (!sameShape(vector.shape, [channels]))
+      if (!isFloat(x!.dtype) || vector.dtype !== 'f32' || !sameShape(vector.shape, [channels]))
         throw new OpError(
           'normalize',
-          `x ${showShape(x!.shape)} needs vectors [${channels}], got ${showShape(vector.shape)}`,
+          `x ${x!.dtype}${showShape(x!.shape)} must be floats, and needs vectors f32[${channels}], got ${vector.dtype}${showShape(vector.shape)}`,
         );
     return [{ shape: x!.shape, dtype: x!.dtype }];
   },

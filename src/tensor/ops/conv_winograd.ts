@@ -65,7 +65,10 @@ function windowsOf(s: ConvSizes, backward: boolean): Windows {
 /** Bytes of 16 values for each channel of each window, or for each pair of channels. */
 const bytesFor = (values: number) => 16 * values * BYTES_PER_ELEMENT.f32;
 
-/** More is transformed in parts: of a head on thousands of channels it would take more than all the rest of the network. */
+/**
+ * More windows, or channels of a filter gradient's input, are transformed in parts: of a head on thousands of channels they would
+ * take more than all the rest of the network.
+ */
 const MOST_BYTES = 2 ** 26;
 /** Parts are multiples of this: of any tile's rows. */
 const WHOLE_TILES = 128;

@@ -2,6 +2,7 @@
 import { broadcastsTo, forEachBroadcast } from '../broadcast.js';
 import { apply1, constant, currentGraph, type Tensor, type TensorLike } from '../graph.js';
 import { type Op, OpError } from '../op.js';
+import { BINDING_ALIGNMENT } from '../storage.js';
 import { BYTES_PER_ELEMENT, isFloat, ndarray, type Shape, sameShape, showShape, sizeOf } from '../types.js';
 import { cast } from './cast.js';
 import { sumTo } from './reduce.js';
@@ -82,9 +83,6 @@ interface View {
   readonly offset: number;
   readonly shape: Shape;
 }
-
-/** How far into a buffer a binding may start: a multiple of so many bytes, on any adapter. */
-const BINDING_ALIGNMENT = 256;
 
 export const viewOp: Op<View> = {
   name: 'view',
