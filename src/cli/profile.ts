@@ -1,4 +1,6 @@
 /** `segsort profile`: what a training step or a prediction takes, kernel by kernel. */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { writeFileAtomic } from '../platform/files.node.js';
 import type { PartialConfig, RunConfig } from './config/config.js';
@@ -32,13 +34,17 @@ Examples:
   segsort profile --config runs/photos/config.json --batch 4
   segsort profile --preset voc12-supervised --inference --crop 480
 
-Without --data the images are noise of the size of the crops: kernels take as long as with photographs. FLOPs are those
-of the plain algorithms, bytes what there is to move if every operand moves once. The trace is opened by
+The images are those of --data, else those of the run whose --config is given; with --preset alone, --synthetic or
+--inference they are noise of the size of the crops: kernels take as long as with photographs. FLOPs are those of the
+plain algorithms, bytes what there is to move if every operand moves once. The trace is opened by
 https://ui.perfetto.dev and chrome://tracing.
 `;
 
 /** What changes neither a kernel nor what it is run on. */
-const IRRELEVANT = ['steps', 'stages', 'checkpointEvery', 'tensorboard', 'keep', 'prototypeImages'];
+const IRRELEVANT = [
+  ...['steps', 'stages', 'weights', 'newHead'],
+  ...['checkpointEvery', 'tensorboard', 'keep', 'prototypeImages'],
+];
 const isRelevant = ({ path }: PlacedField): boolean =>
   !IRRELEVANT.includes(path[1]!) && !path[1]!.startsWith('validate');
 
@@ -56,7 +62,7 @@ export function profileCommand(): Command {
     .addOption(what('--trace <file>', 'write a trace of GPU and host, for Perfetto or chrome://tracing'))
     .addOption(what('--json <file>', 'write the profile of every kernel'));
   const data = (flags: string, help: string) => command.addOption(new Option(flags, help).helpGroup('Data:'));
-  data('--data <folder>', 'folder of the data set (default: noise)');
+  data('--data <folder>', "folder of the data set (default: that of --config's file, else noise)");
   data('--list <file>', 'list of training images (default: train.txt)');
   data('--classes <file or n>', 'class names, or their number');
   data('--synthetic', "noise, also where the configuration's file names a folder");
@@ -71,6 +77,10 @@ async function profile(options: ProfileOptions, flags: PartialConfig): Promise<v
   if (synthetic && data) throw new UsageError('--synthetic is noise instead of --data: give one of them');
   if (inference && data) throw new UsageError('--inference looks at noise: leave --data out, --crop gives its size');
   const noise = synthetic === true || inference || (!data && !options.config);
+  if (noise && options.list)
+    throw new UsageError('--list names images of a data set, and noise is profiled: leave it out, or give --data');
+  // Before the work rather than after it.
+  for (const file of [options.json, options.trace]) if (file) await mkdir(dirname(file), { recursive: true });
   const config = noise ? await noiseConfig(options, flags) : (await configure(options, flags)).config;
   await withGpu(options, async (session) => {
     const profiled = inference

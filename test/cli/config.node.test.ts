@@ -9,7 +9,7 @@ import {
 } from '../../src/cli/config/config.js';
 import { networkOf } from '../../src/cli/config/objective.js';
 import { PRESETS, type PresetName, VOC_CLASSES } from '../../src/cli/config/presets.js';
-import { prototypeList, stageAt, stagesOf, totalSteps } from '../../src/cli/config/stages.js';
+import { prototypeList, stagesOf, totalSteps } from '../../src/cli/config/stages.js';
 import { UsageError } from '../../src/cli/errors.js';
 import { addConfigFlags, configFromFlags } from '../../src/cli/options.js';
 
@@ -178,7 +178,7 @@ describe('flags', () => {
     expect(parse('--learning-rate', '2e-3')).toBe(0.002);
     expect(parse('--workers', 'none')).toBe(null);
     expect(parse('--workers', '2')).toBe(2);
-    expect(parse('--no-mirror', '')).toBe(false);
+    expect(parse('--mirror', '')).toBe(true);
   });
 
   it('reach the configuration, also where they say none or are given twice', () => {
@@ -191,6 +191,16 @@ describe('flags', () => {
       training: { mirror: false, stages: [{ steps: 5 }, { steps: 6, newHead: true }] },
       run: { validateEvery: null, workers: 2, recompute: 'blocks' },
     });
+  });
+
+  it('turn mirroring on where it is off, and off where it is on', () => {
+    const mirrored = (...args: string[]) => {
+      const command = addConfigFlags(new Command());
+      command.parse(args, { from: 'user' });
+      return configFromFlags(command).training?.mirror;
+    };
+    expect([mirrored('--mirror'), mirrored('--no-mirror'), mirrored()]).toEqual([true, false, undefined]);
+    expect(parse('--stage', 'mirror')).toEqual([{ mirror: true }]);
   });
 
   it.each([
@@ -243,7 +253,6 @@ describe('stages', () => {
     const { config } = resolve('digits', { training: { steps: 7, accumulate: 3, stages } });
     expect(stagesOf(config).map(({ firstBatch }) => firstBatch)).toEqual([0, 21, 36]);
     expect(stagesOf(config).map(({ lastStep }) => lastStep)).toEqual([7, 12, 19]);
-    expect([0, 7, 8, 12, 13, 99].map((step) => stageAt(config, step).number)).toEqual([1, 1, 2, 2, 3, 3]);
   });
 
   it('are given by flags of flags', () => {

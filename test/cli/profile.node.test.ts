@@ -114,11 +114,12 @@ describe('a training step on images', () => {
 });
 
 it('profiles a prediction of noise, without any data', async () => {
-  const file = join(folder, 'prediction.json');
+  // In a folder that is not there yet.
+  const file = join(folder, 'out', 'prediction.json');
   const { out, code } = await run('profile', ...TINY, '--inference', '--eval-batch', '2', '--by', 'op', '--json', file);
   expect(code).toBe(0);
   expect(out).toMatch(/^a prediction: \d+ kernels in /m);
-  const { kernels, noise } = (await json('prediction.json')) as StepProfile & { noise: boolean };
+  const { kernels, noise } = (await json('out/prediction.json')) as StepProfile & { noise: boolean };
   expect(noise).toBe(true);
   const ops = new Set(kernels.map(({ op }) => op));
   expect(ops).toContain('conv2d');
@@ -130,6 +131,8 @@ it.each([
   ['nothing', [], 'name what to profile: --preset'],
   ['two sources of images', ['--preset', 'small', '--data', 'x', '--synthetic'], 'give one of them'],
   ['predictions of a data set', ['--preset', 'small', '--data', 'x', '--inference'], 'leave --data out'],
+  ['a list of no images', ['--preset', 'small', '--list', 'x.txt'], 'leave it out, or give --data'],
+  ['weights, which change nothing', ['--preset', 'small', '--weights', 'x.pth'], "unknown option '--weights'"],
   ['an unknown grouping', ['--preset', 'small', '--by', 'colour'], 'Allowed choices are kernel, op, layer'],
   ['no steps', ['--preset', 'small', '--steps', '0'], 'It must be an integer of at least 1.'],
 ])('says so where %s is given', async (_, args, message) => {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseRegionRule } from '../../data/region_rule.js';
 
 export interface Field {
-  /** As commander writes it: `--steps <n>`, or `--no-mirror`. Null for what has no flag, or one of its own. */
+  /** As commander writes it: `--steps <n>`, or `--mirror`. Null for what has no flag, or one of its own. */
   readonly flag: string | null;
   /** Heading in the help. */
   readonly group: string;
@@ -18,7 +18,7 @@ export interface Field {
   readonly parse: (text: string, earlier?: unknown) => unknown;
   /** Its value where a configuration was written before there was such a setting. */
   readonly former?: unknown;
-  /** Of a switch: the flag that turns it off again, where a preset has it on. */
+  /** Of a switch: the flag that turns it off, where a preset has it on. */
   readonly opposite?: string;
   /** Of a list of objects: the settings that each may have. */
   readonly parts?: readonly Part[];
@@ -132,11 +132,6 @@ export function classNames(field: Described) {
     .min(2)
     .max(255)
     .register(fields, { ...field, allowed: 'a list of 2 to 255 names', parse: (value) => value.split(',') });
-}
-
-/** True unless the flag `--no-...` is given. */
-export function unlessSwitchedOff(field: Described) {
-  return z.boolean().register(fields, { ...field, allowed: 'true or false', parse: () => false });
 }
 
 /**

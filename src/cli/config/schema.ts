@@ -19,7 +19,6 @@ import {
   regionMasks,
   text,
   toggle,
-  unlessSwitchedOff,
 } from './fields.js';
 
 const ANY = Number.MAX_SAFE_INTEGER;
@@ -51,7 +50,7 @@ const stageSettings = {
   ),
   crop: extents(8, 8192, training('--crop <HxW>', 'size of the crops, in pixels')),
   scale: range(0.05, 20, training('--scale <low,high>', 'images are resized by a random factor between these')),
-  mirror: unlessSwitchedOff(training('--no-mirror', 'do not mirror images at random')),
+  mirror: toggle('--no-mirror', training('--mirror', 'mirror images at random; --no-mirror: do not')),
   learningRate: real(0, FOREVER, false, training('--learning-rate <x>', 'learning rate of the first step')),
   warmup: integer(0, ANY, training('--warmup <n>', 'steps over which the rate rises from 0')),
   power: real(0, 10, true, training('--power <x>', 'the rate falls as (1 - step / steps) to this power')),

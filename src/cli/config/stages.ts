@@ -46,11 +46,5 @@ export const totalSteps = (config: RunConfig): number => stagesOf(config).at(-1)
 /** The list of the last stage, whose segments are retrieved when the run is done: as released. */
 export const prototypeList = (config: RunConfig): string => stagesOf(config).at(-1)!.config.data.train;
 
-/** The stage that a run is in after so many steps: one that is done counts until the next has made a step. */
-export function stageAt(config: RunConfig, step: number): Stage {
-  const stages = stagesOf(config);
-  return stages.find(({ lastStep }) => step <= lastStep) ?? stages.at(-1)!;
-}
-
 /** `stage 2/2`; nothing for a run of one. */
 export const stageName = ({ number, of }: Stage): string => (of > 1 ? `stage ${number}/${of}` : '');

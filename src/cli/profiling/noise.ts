@@ -5,7 +5,6 @@ import type { ImageBatch } from '../../segsort/segmenter.js';
 import type { TrainingBatch } from '../../segsort/trainer.js';
 import { Random } from '../../tensor/random.js';
 import { hostTensor } from '../../tensor/types.js';
-import { learnsEmbedding } from '../config/objective.js';
 import type { RunConfig } from '../config/schema.js';
 
 /** Prototypes that are searched: about as many as 200 images give. */
@@ -53,6 +52,3 @@ export function noisePrototypes({ network, data, training }: RunConfig): Prototy
   }
   return table;
 }
-
-/** Whether a table is needed to segment an image. */
-export const retrieves = ({ training }: RunConfig): boolean => learnsEmbedding(training.objective);

@@ -6,9 +6,10 @@ import { type Recording, record } from '../../tensor/recorder.js';
 import type { RunConfig } from '../config/config.js';
 import { networkOf, objectiveOf } from '../config/objective.js';
 import type { Stage } from '../config/stages.js';
+import { retrieves } from '../segmenting/segmentation.js';
 import type { Session } from '../session.js';
 import { setUpTraining, trainerOptions } from '../training/setup.js';
-import { noiseBatch, noisePrototypes, retrieves } from './noise.js';
+import { noiseBatch, noisePrototypes } from './noise.js';
 
 export interface Profiled {
   readonly recording: Recording;
