@@ -82,7 +82,7 @@ async function show(session: Session, run: RunFolder, scenes: DigitSceneFolder, 
   const untrained = await scoreUntrained(work, heldOut);
   const weights = await weightsOf(run);
   const { table } = await extractPrototypes(work, weights);
-  await savePrototypes(run, table);
+  await savePrototypes(run, table, weights);
   const { scores, files } = await evaluateRun(work, run, {
     weights,
     table,

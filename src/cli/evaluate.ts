@@ -88,9 +88,9 @@ async function evaluate(run: RunFolder, options: EvaluateOptions): Promise<void>
   const { data } = run.config;
   const list = options.list ?? data.validation;
   if (!list) throw new UsageError(`${run.folder} has no validation list; --list names one`);
-  const searched = await prototypesToSearch(run, options.prototypes);
-  const table = searched?.table ?? null;
   const weights = await weightsOf(run);
+  const searched = await prototypesToSearch(run, weights, options.prototypes);
+  const table = searched?.table ?? null;
   const heldOut = firstOf(await openList(data.root, list, 'list', WITHOUT_REGIONS), options.limit ?? null);
   requireLabels(heldOut, ' to score by');
   const views = viewsOf(options);

@@ -78,8 +78,8 @@ export function explainCommand(): Command {
 
 async function explain(run: RunFolder, paths: readonly string[], options: ExplainOptions): Promise<number> {
   requireRetrieval(run);
-  const { table, list } = await openPrototypes(run, options.prototypes);
   const weights = await weightsOf(run);
+  const { table, list } = await openPrototypes(run, weights, options.prototypes);
   const all = await imagesOf(run, paths, options.list, { labels: true });
   const { readable, bad } = await readableImages(all);
   const out = resolve(options.out ?? join(run.results, 'explanations'));

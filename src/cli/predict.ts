@@ -63,8 +63,8 @@ export function predictCommand(): Command {
 }
 
 async function predict(run: RunFolder, paths: readonly string[], options: PredictOptions): Promise<number> {
-  const searched = await prototypesToSearch(run, options.prototypes);
   const weights = await weightsOf(run);
+  const searched = await prototypesToSearch(run, weights, options.prototypes);
   const all = await imagesOf(run, paths, options.list);
   const { readable, bad } = await readableImages(all);
   const out = resolve(options.out ?? join(run.results, 'predictions'));

@@ -2,14 +2,21 @@
 import { Command, Option } from 'commander';
 import { serializeNpy } from '../checkpoints/numpy_header.js';
 import type { Dataset } from '../data/dataset.js';
-import { PrototypeTable } from '../segsort/prototype_table.js';
+import type { PrototypeTable } from '../segsort/prototype_table.js';
 import { resolveConfig } from './config/config.js';
 import { prototypeList } from './config/stages.js';
 import { openList, requireLabels } from './data_folder.js';
 import { UsageError } from './errors.js';
 import { type AdapterOptions, addAdapterFlag, addConfigFlags, configFromFlags } from './options.js';
 import { RunFolder } from './run_folder.js';
-import { readPrototypes, type SearchedPrototypes } from './segmenting/prototype_files.js';
+import {
+  otherWeights,
+  parsePrototypes,
+  prototypeMetadata,
+  readPrototypes,
+  requireClasses,
+  type SearchedPrototypes,
+} from './segmenting/prototype_files.js';
 import {
   extractTable,
   firstOf,
@@ -58,7 +65,7 @@ export function prototypesCommand(): Command {
         const work = { session, config: run.config, views };
         const { list, panoptic = false, npy = false } = options;
         const { table, dataset } = await extractPrototypes(work, weights, list, { panoptic });
-        const files = await savePrototypes(run, table, { npy, ...(list === undefined ? {} : { list }) });
+        const files = await savePrototypes(run, table, weights, { npy, ...(list === undefined ? {} : { list }) });
         console.log(`${files.join(', ')}: ${table.size} prototypes of ${dataset.length} images`);
       });
     });
@@ -121,13 +128,14 @@ export interface SaveOptions {
   readonly list?: string;
 }
 
-/** Writes the prototypes into the run's folder; returns the paths. */
+/** Writes the prototypes that some weights of the run made into its folder; returns the paths. */
 export async function savePrototypes(
   run: RunFolder,
   table: PrototypeTable,
+  weights: NonNullable<Weights>,
   { npy = false, list }: SaveOptions = {},
 ): Promise<string[]> {
-  const metadata = { classes: JSON.stringify(run.config.data.classes), ...(list === undefined ? {} : { list }) };
+  const metadata = prototypeMetadata(run.config.data.classes, weights, list);
   const files = [await run.writeResult('prototypes.safetensors', table.serialize(metadata))];
   if (!npy) return files;
   const { size, channels, features, labels } = table;
@@ -151,19 +159,39 @@ export async function savePrototypes(
   return files;
 }
 
-/** The prototypes of a run, or those in a file. Null for a run that retrieves nothing. */
-export async function prototypesToSearch(run: RunFolder, file: string | undefined): Promise<SearchedPrototypes | null> {
+/**
+ * The prototypes of a run, or those in a file, to be searched with some weights of the run.
+ *
+ * @throws UsageError where the run's own were made by other weights, or either are of other classes
+ */
+export async function openPrototypes(
+  run: RunFolder,
+  weights: NonNullable<Weights>,
+  file?: string,
+): Promise<SearchedPrototypes> {
+  const list = prototypeList(run.config);
+  const found =
+    file === undefined
+      ? parsePrototypes(await run.readPrototypes(), run.prototypes, list)
+      : await readPrototypes(file, list);
+  requireClasses(found, run.config.data.classes, file ?? run.prototypes);
+  const problem = otherWeights(found, weights);
+  if (problem !== null && file === undefined)
+    throw new UsageError(`${run.prototypes} ${problem}: extract them anew with \`segsort prototypes ${run.argument}\``);
+  // Whoever names a file may want just that.
+  if (problem !== null) console.error(`${file} ${problem}`);
+  return found;
+}
+
+/** The same, or null for a run that retrieves nothing. */
+export async function prototypesToSearch(
+  run: RunFolder,
+  weights: NonNullable<Weights>,
+  file: string | undefined,
+): Promise<SearchedPrototypes | null> {
   if (!retrieves(run.config)) {
     if (file !== undefined) requireRetrieval(run);
     return null;
   }
-  return openPrototypes(run, file);
-}
-
-/** The prototypes of a run, or those in a file, and the list of images that they came from. */
-export async function openPrototypes(run: RunFolder, file?: string): Promise<SearchedPrototypes> {
-  const usual = prototypeList(run.config);
-  if (file !== undefined) return readPrototypes(file, usual);
-  const { table, metadata } = PrototypeTable.parse(await run.readPrototypes(), run.prototypes);
-  return { table, list: metadata.list ?? usual };
+  return openPrototypes(run, weights, file);
 }

@@ -1,6 +1,6 @@
 /** The folder of a run: what it was asked to compute, what came of it, and how to go on. */
 import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { writeFileAtomic } from '../platform/files.node.js';
 import { formatConfigFile, type ResolvedConfig, resolveConfig } from './config/config.js';
 import { UsageError } from './errors.js';
@@ -148,11 +148,19 @@ export class RunFolder {
     return path;
   }
 
-  /** @throws UsageError where training has not written one yet */
+  /** Whether training has left a checkpoint, be it not the last. */
+  async hasCheckpoints(): Promise<boolean> {
+    const names = await Promise.all([this.folder, this.path(KEPT)].map((folder) => readdir(folder).catch(() => [])));
+    return names.flat().some((name) => name.endsWith('.safetensors'));
+  }
+
+  /** @throws UsageError where training has not written one yet, or it is gone */
   async readCheckpoint(file: string = this.checkpoint): Promise<Uint8Array<ArrayBuffer>> {
     return this.#read(
       file,
-      `has no checkpoint yet; start over with \`segsort train --config ${this.path('config.json')} --out NEW_FOLDER\``,
+      (await this.hasCheckpoints())
+        ? `has no ${basename(file)}; name one of its other checkpoints`
+        : `has no checkpoint yet; \`segsort train --resume ${this.folder}\` trains it`,
     );
   }
 
@@ -165,6 +173,8 @@ export class RunFolder {
     // A link takes no room; not all file systems have them.
     await link(this.checkpoint, temporary).catch(() => copyFile(this.checkpoint, temporary));
     await rename(temporary, path);
+    // Two names of one file are both left where they are.
+    await rm(temporary, { force: true });
   }
 
   /** Keeps the present checkpoint, of step `step`, as one of the last `count`; earlier ones are removed. */
@@ -182,12 +192,12 @@ export class RunFolder {
   async readPrototypes(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#read(
       this.prototypes,
-      `has no prototypes yet; extract them with \`segsort prototypes ${this.#argument}\``,
+      `has no prototypes yet; extract them with \`segsort prototypes ${this.argument}\``,
     );
   }
 
   /** What names the run, and the checkpoint, on a command line. */
-  get #argument(): string {
+  get argument(): string {
     return this.results === this.folder ? this.folder : this.checkpoint;
   }
 
@@ -196,21 +206,11 @@ export class RunFolder {
       return new Uint8Array(await readFile(path));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      throw new UsageError(`${this.#argument} ${missing}`);
+      throw new UsageError(`${this.argument} ${missing}`);
     }
   }
 
-  /** The metrics written up to a step, in order; a torn last line is left out. */
-  readMetrics(lastStep?: number): Promise<MetricsLine[]> {
-    return this.readLines<MetricsLine>('metrics.jsonl', lastStep);
-  }
-
-  /** The scores on held-out images up to a step, in order. */
-  readValidation(lastStep?: number): Promise<ValidationLine[]> {
-    return this.readLines<ValidationLine>('validation.jsonl', lastStep);
-  }
-
-  /** The lines of a file of JSON lines up to a step. */
+  /** The lines of a file of JSON lines up to a step, in order; a torn last line is left out. */
   async readLines<L extends { readonly step: number }>(
     name: string,
     lastStep = Number.POSITIVE_INFINITY,
@@ -225,9 +225,9 @@ export class RunFolder {
   }
 }
 
-/** Parses a JSON file. */
+/** Parses a JSON file; some editors begin one with a byte order mark. */
 export async function readJson(file: string): Promise<unknown> {
-  return parseJson(await readFile(file, 'utf8'), file);
+  return parseJson((await readFile(file, 'utf8')).replace(/^\uFEFF/, ''), file);
 }
 
 function parseJson(text: string, where: string): unknown {

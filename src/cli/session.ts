@@ -7,7 +7,8 @@ import { segsortOps } from '../segsort/ops/index.js';
 import type { AdapterFacts } from '../tensor/op.js';
 import { allOps } from '../tensor/ops/index.js';
 import { Runtime } from '../tensor/runtime.js';
-import { parseKernelOverrides } from '../tensor/select.js';
+import { type KernelOverrides, parseKernelOverrides } from '../tensor/select.js';
+import type { TuningTable } from '../tensor/tuning.js';
 import { kernelVariants } from '../tensor/variants.js';
 import type { AdapterOptions } from './options.js';
 import { VERSION } from './version.js';
@@ -20,13 +21,19 @@ export interface Session {
 export interface SessionOptions extends AdapterOptions {
   /** Whether kernels are chosen by what was measured on this machine, where it was (see `tune.ts`). Default: no. */
   readonly tuned?: boolean;
+  /** Choices that count instead of those measured. */
+  readonly tuning?: TuningTable;
+  /** Kernel variants to force where `KERNEL` is not set. */
+  readonly kernelOverrides?: KernelOverrides;
 }
 
 /** Opens the adapter, runs `body`, waits for submitted work and closes. Kernel variants can be forced with `KERNEL`. */
 export async function withGpu<R>(options: SessionOptions, body: (session: Session) => Promise<R>): Promise<R> {
-  const kernels = parseKernelOverrides(process.env.KERNEL);
+  const { KERNEL } = process.env;
+  const kernels = KERNEL === undefined ? options.kernelOverrides : parseKernelOverrides(KERNEL);
   await using gpu = await openGpu({ adapter: options.adapter });
-  const tuning = options.tuned ? (await TuningCache.open(fileTuningStore(), gpu.facts)).table : undefined;
+  const measured = async () => (await TuningCache.open(fileTuningStore(), gpu.facts)).table;
+  const tuning = options.tuning ?? (options.tuned ? await measured() : undefined);
   using runtime = new Runtime(gpu, { kernels, tuning });
   return await body({ gpu, runtime });
 }

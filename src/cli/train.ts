@@ -2,14 +2,8 @@
 
 import { Command, Option } from 'commander';
 import type { Plan } from '../tensor/plan.js';
-import {
-  flaggedFields,
-  type PartialConfig,
-  type ResolvedConfig,
-  type RunConfig,
-  resolveConfig,
-} from './config/config.js';
-import { checkWeights, configure, type StartOptions } from './config/configure.js';
+import { flaggedFields, type PartialConfig, type RunConfig, resolveConfig } from './config/config.js';
+import { checkWeights, configure, requireValidationList, type StartOptions } from './config/configure.js';
 import { flagOf } from './config/fields.js';
 import { learnsEmbedding } from './config/objective.js';
 import { PRESETS } from './config/presets.js';
@@ -18,8 +12,9 @@ import { EXIT, UsageError } from './errors.js';
 import { type AdapterOptions, addAdapterFlag, addConfigFlags, configFromFlags } from './options.js';
 import { formatDuration } from './progress.js';
 import { defaultRunFolder, type ResumePoint, RunFolder } from './run_folder.js';
-import { withGpu } from './session.js';
+import { type SessionOptions, withGpu } from './session.js';
 import { openTrainingSet } from './training/data.js';
+import { startOf } from './training/environment.js';
 import { type TrainingOutcome, trainRun } from './training/run.js';
 import { setUpTraining } from './training/setup.js';
 import { openValidation } from './training/validation.js';
@@ -90,21 +85,27 @@ export function trainCommand(): Command {
 
 async function train(options: TrainOptions, flags: PartialConfig): Promise<number> {
   if (options.plan) {
-    const resolved = options.resume
-      ? (await reopen(options.resume, options, flags)).run.resolved
-      : await configure(options, flags);
-    await printPlan(options, resolved);
+    const point = options.resume ? await reopen(options.resume, options, flags) : null;
+    const { config } = point?.run.resolved ?? (await configure(options, flags));
+    await printPlan(await choicesFor(options, point), config);
     return 0;
   }
-  const { run, checkpoint } = options.resume
-    ? await reopen(options.resume, options, flags)
-    : { run: await start(options, flags), checkpoint: undefined };
+  const point = options.resume ? await reopen(options.resume, options, flags) : null;
+  const run = point?.run ?? (await start(options, flags));
   console.log(`${run.folder}: ${describeRun(run.config)}`);
-  const request = { run, resume: checkpoint !== undefined, checkpoint, debugNan: options.debugNan ?? false };
-  if (options.tune) await tuneSteps(options, run.config);
-  const outcome = await withGpu({ ...options, tuned: options.tune }, (session) => trainRun(session, request));
+  const choices = await choicesFor(options, point);
+  if (options.tune && !choices.tuning) await tuneSteps(options, run.config);
+  const { debugNan = false } = options;
+  const request = { run, resume: point !== null, debugNan, ...(point ? { checkpoint: point.checkpoint } : {}) };
+  const outcome = await withGpu(choices, (session) => trainRun(session, request));
   console.log(describeOutcome(run, outcome));
   return outcome.complete ? 0 : EXIT.interrupted;
+}
+
+/** How kernels are chosen: as by the start that a run goes on from, so that it goes on bit for bit. */
+async function choicesFor({ adapter, tune }: TrainOptions, point: ResumePoint | null): Promise<SessionOptions> {
+  const { tuning, kernelOverrides } = (point && (await startOf(point))) ?? {};
+  return { adapter, tuned: tune, tuning, kernelOverrides };
 }
 
 /** What is trained, in a line a stage. */
@@ -164,7 +165,13 @@ async function reopen(path: string, options: TrainOptions, flags: PartialConfig)
     throw new UsageError(
       `--resume goes on with the run as it was started, so ${fixed.join(', ')} cannot be given; for other settings start a new run with --config ${run.path('config.json')}`,
     );
-  return { run: run.with(resolveConfig({ preset: run.resolved.preset, file: asFile(run), flags })), checkpoint };
+  const resolved = resolveConfig({ preset: run.resolved.preset, file: asFile(run), flags });
+  requireValidationList(
+    resolved.config,
+    flags,
+    `--val-list names one for a new run with --config ${run.path('config.json')}`,
+  );
+  return { run: run.with(resolved), checkpoint };
 }
 
 const asFile = (run: RunFolder) => ({ name: run.path('config.json'), contents: run.config });
@@ -183,8 +190,8 @@ async function tuneSteps(options: TrainOptions, config: RunConfig): Promise<void
 }
 
 /** Prints the plan of a step of the first stage. */
-async function printPlan(options: TrainOptions, { config }: ResolvedConfig): Promise<void> {
-  await withGpu({ ...options, tuned: options.tune }, async (session) => {
+async function printPlan(choices: SessionOptions, config: RunConfig): Promise<void> {
+  await withGpu(choices, async (session) => {
     await using setup = await setUpTraining(session, stagesOf(config)[0]!);
     const [batch] = await setup.batches(0);
     console.log(await setup.trainer.describe(batch!));

@@ -150,16 +150,16 @@ describe('a run', () => {
   });
 
   it.each([
-    ['be resumed', ['train', '--resume', 'RUN'], 'has no checkpoint yet'],
+    ['be scored without a list', ['train', '--resume', 'RUN', '--validate-every', '5'], 'for a new run with --config'],
     ['give prototypes', ['prototypes', 'RUN'], 'has no checkpoint yet'],
-    ['be evaluated', ['evaluate', 'RUN', '--list', 'train.txt'], 'has no prototypes yet'],
+    ['be evaluated', ['evaluate', 'RUN', '--list', 'train.txt'], 'has no checkpoint yet'],
     [
       'go on with other settings, planned or not',
       ['train', '--resume', 'RUN', '--plan', '--crop', '48'],
       'so --crop cannot',
     ],
     ['be evaluated on nothing', ['evaluate', 'RUN'], 'has no validation list'],
-    ['predict', ['predict', 'RUN', '--list', 'train.txt'], 'has no prototypes yet'],
+    ['predict', ['predict', 'RUN', '--list', 'train.txt'], 'has no checkpoint yet'],
   ])('cannot %s before it has trained', async (_, args, message) => {
     const { code, err } = await run(...args.map((arg) => (arg === 'RUN' ? path('run') : arg)));
     expect(err).toContain(message);

@@ -3,7 +3,7 @@
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkWeights, configure, type StartOptions } from '../../src/cli/config/configure.js';
 import { run } from '../support/command.js';
@@ -72,6 +72,24 @@ describe('the lists of a preset', () => {
     expect(config.training.stages).toEqual([{ steps: 5 }, { list: 'train+.txt' }]);
     expect(said).toEqual([`${path('voc')} has no list none.txt: stage 2 trains on train+.txt, too`]);
   });
+});
+
+it('lists that lie elsewhere are remembered by their whole path', async () => {
+  await writeFile(path('own.txt'), 'a.jpg a.png\n');
+  const list = relative(process.cwd(), path('own.txt'));
+  const stages = [{ list, steps: 5 }, { list: 'train.txt' }];
+  const { config } = await configured(
+    { preset: 'small', data: path('voc'), list, valList: list },
+    { training: { stages } },
+  );
+  expect(config.data).toMatchObject({ train: path('own.txt'), validation: path('own.txt') });
+  expect(config.training.stages).toEqual([{ steps: 5, list: path('own.txt') }, { list: 'train.txt' }]);
+});
+
+it('a file of settings may begin with a byte order mark', async () => {
+  await writeFile(path('marked.json'), '\uFEFF{ "preset": "small", "training": { "steps": 7 } }');
+  const { config } = await configured({ config: path('marked.json'), data: path('voc') });
+  expect(config.training.steps).toBe(7);
 });
 
 describe('weights', () => {

@@ -1,8 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseSafetensors } from '../../src/checkpoints/safetensors.js';
+import { serializeSafetensors } from '../../src/checkpoints/safetensors_writer.js';
 import { type PartialConfig, resolveConfig } from '../../src/cli/config/config.js';
 import { openList } from '../../src/cli/data_folder.js';
 import { evaluateRun } from '../../src/cli/evaluate.js';
@@ -12,11 +13,14 @@ import { RunFolder } from '../../src/cli/run_folder.js';
 import { imagesOf } from '../../src/cli/segmenting/inputs.js';
 import { weightsOf } from '../../src/cli/segmenting/segmentation.js';
 import type { Session } from '../../src/cli/session.js';
+import type { Start } from '../../src/cli/training/environment.js';
 import { trainRun } from '../../src/cli/training/run.js';
 import { decodeLabels } from '../../src/data/codecs.js';
 import { decodePng } from '../../src/data/png.js';
 import { Runtime } from '../../src/tensor/runtime.js';
+import { run as command } from '../support/command.js';
 import { testGpu } from '../support/gpu.js';
+import { readMetrics } from '../support/run_lines.js';
 import { SIDE, SQUARE_CLASSES, writeSquares } from '../support/squares.js';
 
 /** The naive kernels compile in a fraction of the time, and these images are tiny. */
@@ -58,9 +62,13 @@ function newRun(
 
 const start = { resume: false, debugNan: false };
 const bytesOf = (run: RunFolder) => readFile(run.checkpoint);
-const metricsOf = async (run: RunFolder) => (await run.readMetrics()).map(({ seconds: _, ...line }) => line);
+const metricsOf = async (run: RunFolder) => (await readMetrics(run)).map(({ seconds: _, ...line }) => line);
+const readStarts = async (run: RunFolder): Promise<Start[]> =>
+  JSON.parse(await readFile(run.path('environment.json'), 'utf8')).starts;
 const stepOf = async (run: RunFolder) =>
   parseSafetensors(new Uint8Array(await bytesOf(run)), run.checkpoint).metadata.step;
+
+const again = ({ folder }: RunFolder) => `\`segsort train --resume ${folder}\` begins again with the first step.`;
 
 /** Lets something happen in place of writing the checkpoint for the `count`-th time. */
 function atCheckpoint(run: RunFolder, count: number, instead: (write: () => Promise<string>) => Promise<string>): void {
@@ -83,7 +91,7 @@ describe('training', () => {
       'environment.json',
       'metrics.jsonl',
     ]);
-    const metrics = await whole.readMetrics();
+    const metrics = await readMetrics(whole);
     expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
     for (const { loss, learningRate, validPixels, segments, seconds } of metrics) {
       expect(loss).toBeGreaterThan(0);
@@ -108,18 +116,78 @@ describe('training', () => {
       `ENOSPC: no space left on device\nThe checkpoint of step 2, ${run.checkpoint}, is intact; \`segsort train --resume ${run.folder}\` continues from it.`,
     );
     expect(await stepOf(run)).toBe('2');
-    expect((await run.readMetrics()).map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+    expect((await readMetrics(run)).map(({ step }) => step)).toEqual([1, 2, 3, 4]);
 
     const resumed = await RunFolder.open(run.folder);
-    const before = (await run.readMetrics(2))[1]!.seconds;
+    const before = (await readMetrics(run, 2))[1]!.seconds;
     const outcome = await trainRun(session, { run: resumed, resume: true, debugNan: false });
     expect(outcome).toMatchObject({ steps: 6, complete: true });
     expect((await bytesOf(run)).equals(await bytesOf(whole))).toBe(true);
     expect(await metricsOf(run)).toEqual(await metricsOf(whole));
-    const seconds = (await run.readMetrics()).map((line) => line.seconds);
+    const seconds = (await readMetrics(run)).map((line) => line.seconds);
     expect(seconds[2]).toBeGreaterThan(before);
     const { starts } = JSON.parse(await readFile(run.path('environment.json'), 'utf8'));
     expect(starts.map(({ step }: { step: number }) => step)).toEqual([0, 2]);
+  });
+
+  it('that has not come to a checkpoint begins again, bit for bit', async () => {
+    const run = await newRun('early');
+    atCheckpoint(run, 1, async () => {
+      throw new Error('ENOSPC: no space left on device');
+    });
+    await expect(trainRun(session, { run, ...start })).rejects.toThrow(again(run));
+    const { run: resumed, checkpoint } = await RunFolder.find(run.folder);
+    const outcome = await trainRun(session, { run: resumed, checkpoint, resume: true, debugNan: false });
+    expect(outcome).toMatchObject({ steps: 6, complete: true });
+    expect((await bytesOf(run)).equals(await bytesOf(whole))).toBe(true);
+    expect(await metricsOf(run)).toEqual(await metricsOf(whole));
+  });
+
+  it('does not begin again where only the last checkpoint is gone', async () => {
+    const run = await newRun('gone');
+    await run.write('best.safetensors', await bytesOf(whole));
+    await expect(trainRun(session, { run, ...start, resume: true })).rejects.toThrow(
+      `${run.folder} has no checkpoint.safetensors; name one of its other checkpoints`,
+    );
+  });
+
+  it('changes nothing where it cannot go on from what was named', async () => {
+    const run = await newRun('refused');
+    await cp(whole.folder, run.folder, { recursive: true });
+    const contents = () => Promise.all(FILES.map((name) => readFile(run.path(name), 'utf8')));
+    const FILES = ['checkpoint.safetensors', 'metrics.jsonl', 'environment.json'];
+    const before = await contents();
+    const metadata = { step: '2', seed: '7', objective: 'segsort' };
+    const checkpoint = await run.write('other.safetensors', serializeSafetensors([], metadata));
+    const request = { run, checkpoint, resume: true, debugNan: false };
+    await expect(trainRun(session, request)).rejects.toThrow(`${checkpoint} was made with seed 7`);
+    expect(await contents()).toEqual(before);
+  });
+
+  it('goes on with the kernels and the tuning it began with, and says what is another', async () => {
+    const run = await newRun('tuned', { steps: 2 }, { checkpointEvery: 1, keep: 2 });
+    const tuning = { 'quads matmul 64x64x1024': '64x32/2' };
+    using runtime = new Runtime(session.gpu, { kernels: KERNELS, tuning });
+    await trainRun({ gpu: session.gpu, runtime }, { run, ...start });
+    const expected = await bytesOf(run);
+    const environment = await readStarts(run);
+    const { adapter } = environment[0]!;
+    await run.writeJson('environment.json', {
+      starts: [{ ...environment[0], adapter: { ...adapter, driver: 'old' } }],
+    });
+
+    const { code, err } = await command('train', '--resume', run.path('checkpoints/step-1.safetensors'));
+    expect(code).toBe(0);
+    expect(err).toMatch(/^the last bits may differ from those of a run without a break: the driver is .+, was old$/m);
+    expect((await bytesOf(run)).equals(expected)).toBe(true);
+    expect(await readStarts(run)).toMatchObject([{ step: 0 }, { step: 1, tuning, kernelOverrides: KERNELS }]);
+  });
+
+  it('keeps a checkpoint under a name that it has already', async () => {
+    await whole.keepCheckpoint('kept.safetensors');
+    await whole.keepCheckpoint('kept.safetensors');
+    expect((await readdir(whole.folder)).filter((name) => name.startsWith('kept'))).toEqual(['kept.safetensors']);
+    await rm(whole.path('kept.safetensors'));
   });
 
   it('has nothing to do where it is complete', async () => {
@@ -127,7 +195,7 @@ describe('training', () => {
     const outcome = await trainRun(session, { run: whole, resume: true, debugNan: false });
     expect(outcome).toMatchObject({ steps: 6, complete: true });
     expect((await bytesOf(whole)).equals(before)).toBe(true);
-    expect((await whole.readMetrics()).length).toBe(6);
+    expect((await readMetrics(whole)).length).toBe(6);
   });
 
   it('stops at a loss that is not finite', async () => {
@@ -135,7 +203,7 @@ describe('training', () => {
     const error = await trainRun(session, { run, ...start }).catch((caught: Error) => caught);
     const [problem, advice] = (error as Error).message.split('\n');
     expect(problem).toMatch(/^the loss is (NaN|-?Infinity).*--debug-nan/);
-    expect(advice).toBe('No checkpoint had been written yet.');
+    expect(advice).toBe(`No checkpoint had been written yet; ${again(run)}`);
   });
 
   it('does not save weights that are not finite, though the loss before them was', async () => {
@@ -143,7 +211,7 @@ describe('training', () => {
     const error = await trainRun(session, { run, ...start }).catch((caught: Error) => caught);
     const [problem, advice] = (error as Error).message.split('\n');
     expect(problem).toMatch(/^resnet_v1_digits\/\S+ holds (NaN|-?Infinity) after step 2: lower the learning rate/);
-    expect(advice).toBe('No checkpoint had been written yet.');
+    expect(advice).toBe(`No checkpoint had been written yet; ${again(run)}`);
     expect(await readdir(run.folder)).not.toContain('checkpoint.safetensors');
   });
 
@@ -167,11 +235,12 @@ describe('training', () => {
 describe('after training', () => {
   it('prototypes are extracted, written and read back', async () => {
     const work = { session, config: whole.config };
-    const { table, dataset } = await extractPrototypes(work, await weightsOf(whole));
+    const weights = await weightsOf(whole);
+    const { table, dataset } = await extractPrototypes(work, weights);
     expect(dataset.length).toBe(6);
     expect(table.size).toBeGreaterThan(6);
-    await savePrototypes(whole, table);
-    const again = (await openPrototypes(whole)).table;
+    await savePrototypes(whole, table, weights);
+    const again = (await openPrototypes(whole, weights)).table;
     expect(again.features).toEqual(table.features);
     expect(again.labels).toEqual(table.labels);
     expect(again.entry(0)).toEqual(table.entry(0));
@@ -179,9 +248,10 @@ describe('after training', () => {
 
   it('held-out images are scored and shown', async () => {
     const heldOut = await openList(whole.config.data.root, 'val.txt', 'list');
+    const weights = await weightsOf(whole);
     const { report, scores, files } = await evaluateRun({ session, config: whole.config }, whole, {
-      weights: await weightsOf(whole),
-      table: (await openPrototypes(whole)).table,
+      weights,
+      table: (await openPrototypes(whole, weights)).table,
       heldOut,
       list: 'val.txt',
       sheet: { rows: 2, title: 'Test' },
@@ -206,8 +276,9 @@ describe('after training', () => {
     );
     expect(dataset.names).toEqual(['6.png', '7.png']);
     const out = join(folder, 'out');
-    const table = (await openPrototypes(whole)).table;
-    const request = { weights: await weightsOf(whole), table, dataset, out, colour: true, overlay: true };
+    const weights = await weightsOf(whole);
+    const { table } = await openPrototypes(whole, weights);
+    const request = { weights, table, dataset, out, colour: true, overlay: true };
     await predictImages({ session, config: whole.config }, request);
     const files = ['6', '7'].flatMap((name) => [`${name}-colour.png`, `${name}-overlay.png`, `${name}.png`]);
     expect((await readdir(out)).sort()).toEqual(files);

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type PartialConfig, resolveConfig } from '../../src/cli/config/config.js';
 import { networkOf, objectiveOf } from '../../src/cli/config/objective.js';
 import { openList } from '../../src/cli/data_folder.js';
+import { openPrototypes } from '../../src/cli/prototypes.js';
 import { RunFolder } from '../../src/cli/run_folder.js';
 import type { SegmentExplanation } from '../../src/cli/segmenting/explanation.js';
 import { outputNames } from '../../src/cli/segmenting/inputs.js';
@@ -191,6 +192,51 @@ describe('segsort evaluate', () => {
     ]);
     const missing = await run('predict', path('run', 'none.safetensors'), path('data', 'images'));
     expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('none.safetensors')]);
+  });
+
+  it('searches prototypes of the very weights and classes alone', async () => {
+    const folder = await RunFolder.open(path('run'));
+    const found = folder.at(path('run', 'best.safetensors'));
+    const weights = await weightsOf(found);
+    const { table } = await openPrototypes(found, weights);
+    const own = found.prototypes;
+    const bytes = await readFile(own);
+
+    // The best of later steps, under the same name.
+    const later = Uint8Array.from(weights.bytes);
+    later[later.length - 1]! ^= 1;
+    await writeFile(weights.file, later);
+    const stale = await run('evaluate', weights.file, '--sheet', '0');
+    expect([stale.code, stale.err]).toEqual([
+      2,
+      expect.stringContaining(
+        `${own} was made by other weights of step 1, and ${weights.file} holds those of step 1: extract them anew with \`segsort prototypes ${weights.file}\``,
+      ),
+    ]);
+    // Whoever names them is told, no more.
+    const said = vi.spyOn(console, 'error').mockReturnValue();
+    const changed = await weightsOf(found);
+    expect((await openPrototypes(found, changed, own)).table.size).toBe(table.size);
+    expect(said).toHaveBeenCalledWith(expect.stringContaining('was made by other weights'));
+    said.mockRestore();
+    await writeFile(weights.file, weights.bytes);
+
+    const problems: [Uint8Array, string][] = [
+      [table.serialize(), 'does not say which weights made it: extract them anew with'],
+      [table.serialize({ classes: '["a", "b"]' }), 'is of 2 classes, and the run has 3 classes'],
+      [table.serialize({ classes: '{' }), 'is of unknown classes, and the run has 3 classes'],
+    ];
+    for (const [contents, message] of problems) {
+      await writeFile(own, contents);
+      await expect(openPrototypes(found, weights)).rejects.toThrow(`${own} ${message}`);
+    }
+    await writeFile(own, bytes);
+    const foreign = new PrototypeTable(table.channels);
+    foreign.push(table.feature(0), { ...table.entry(0), label: 30 });
+    await writeFile(path('foreign.safetensors'), foreign.serialize());
+    await expect(openPrototypes(found, weights, path('foreign.safetensors'))).rejects.toThrow(
+      'foreign.safetensors holds the label 30, and the run has 3 classes: it is of another data set',
+    );
   });
 
   it('scores a network that classifies pixels, without prototypes', async () => {

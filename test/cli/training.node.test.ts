@@ -19,6 +19,7 @@ import { Runtime } from '../../src/tensor/runtime.js';
 import { readEvents } from '../support/event_reader.js';
 import { testGpu } from '../support/gpu.js';
 import { PLAIN_KERNELS } from '../support/plain_kernels.js';
+import { readMetrics, readValidation } from '../support/run_lines.js';
 import { SIDE, SQUARE_CLASSES, writeSquares } from '../support/squares.js';
 
 let folder: string;
@@ -64,7 +65,7 @@ const difference = (a: StoredTensor['data'] | Float32Array, b: StoredTensor['dat
   for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(Number(a[i]) - Number(b[i])));
   return largest;
 };
-const metricsOf = async (run: RunFolder) => (await run.readMetrics()).map(({ seconds: _, ...line }) => line);
+const metricsOf = async (run: RunFolder) => (await readMetrics(run)).map(({ seconds: _, ...line }) => line);
 
 describe('a run of two stages', () => {
   let whole: RunFolder;
@@ -95,13 +96,13 @@ describe('a run of two stages', () => {
     expect(await stepOf('checkpoint.safetensors')).toBe('7');
     expect(await stepOf('stage-1.safetensors')).toBe('3');
     expect(await stepOf('checkpoints/step-6.safetensors')).toBe('6');
-    const scores = await whole.readValidation();
+    const scores = await readValidation(whole);
     const best = scores.reduce((a, b) => (b.meanIou! > a.meanIou! ? b : a));
     expect(await stepOf('best.safetensors')).toBe(`${best.step}`);
   });
 
   it('scores held-out images every so many steps, and at the end of each stage', async () => {
-    const scores = await whole.readValidation();
+    const scores = await readValidation(whole);
     expect(scores.map(({ step }) => step)).toEqual([3, 5, 7]);
     for (const { meanIou, pixelAccuracy, oracleMeanIou, images, prototypes } of scores) {
       expect(images).toBe(2);
@@ -113,7 +114,7 @@ describe('a run of two stages', () => {
   });
 
   it('begins the second with the weights of the first, a new head, its own rate and no momenta', async () => {
-    const lines = await whole.readMetrics();
+    const lines = await readMetrics(whole);
     expect(lines.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     const rates = lines.map(({ learningRate }) => learningRate);
     expect(rates[0]).toBe(0.02);
@@ -134,7 +135,7 @@ describe('a run of two stages', () => {
     }
     expect(
       said.some((line) =>
-        /^weights of \S+stage-1\.safetensors \(.*\): \d+ tensors loaded\n {2}\d+ parameters of the head start anew/.test(
+        /^weights of \S+checkpoint\.safetensors \(.*\): \d+ tensors loaded\n {2}\d+ parameters of the head start anew/.test(
           line,
         ),
       ),
@@ -153,7 +154,7 @@ describe('a run of two stages', () => {
     expect(outcome).toMatchObject({ steps: 7, complete: true });
     expect((await readFile(run.checkpoint)).equals(await readFile(whole.checkpoint))).toBe(true);
     expect(await metricsOf(run)).toEqual(await metricsOf(whole));
-    expect(await run.readValidation()).toEqual(await whole.readValidation());
+    expect(await readValidation(run)).toEqual(await readValidation(whole));
     expect((await readdir(run.path('checkpoints'))).sort()).toEqual(['step-6.safetensors', 'step-7.safetensors']);
     // TensorBoard is told that the run was taken back.
     const files = (await readdir(copy)).filter((file) => file.startsWith('events')).sort();
@@ -166,11 +167,11 @@ describe('a run of two stages', () => {
     const copy = join(folder, 'unscored');
     await cp(whole.folder, copy, { recursive: true });
     const { run } = await RunFolder.find(copy);
-    const lines = await run.readValidation(5);
+    const lines = await readValidation(run, 5);
     await run.write('validation.jsonl', lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     const outcome = await trainRun(session, { run, resume: true, debugNan: false });
     expect(outcome).toMatchObject({ steps: 7, complete: true });
-    expect(await run.readValidation()).toEqual(await whole.readValidation());
+    expect(await readValidation(run)).toEqual(await readValidation(whole));
     expect(await metricsOf(run)).toEqual(await metricsOf(whole));
   });
 
@@ -183,12 +184,12 @@ describe('a run of two stages', () => {
         values.filter((each) => each.tag === tag).map(({ scalar }) => [step, scalar]),
       );
     const float = Math.fround;
-    const lines = await whole.readMetrics();
+    const lines = await readMetrics(whole);
     expect(scalars('training/loss')).toEqual(lines.map(({ step, loss }) => [step, float(loss)]));
     expect(scalars('training/learning_rate').map(([, rate]) => rate)).toEqual(
       lines.map(({ learningRate }) => float(learningRate)),
     );
-    const scores = await whole.readValidation();
+    const scores = await readValidation(whole);
     expect(scalars('validation/mean_iou')).toEqual(scores.map(({ step, meanIou }) => [step, float(meanIou!)]));
     expect(scalars('training/images_per_second').length).toBeGreaterThan(0);
     const images = events.flatMap(({ values }) => values.filter(({ image }) => image));
@@ -215,12 +216,12 @@ describe('objectives', () => {
       run: { checkpointEvery: 1, keep: 2, validateEvery: 9, validateImages: 1, tensorboard: objective === 'aaf' },
     });
     await trainRun(session, { run, ...start });
-    const lines = await run.readMetrics();
+    const lines = await readMetrics(run);
     for (const line of lines) {
       expect(Object.keys(line)).toEqual(['step', 'loss', 'learningRate', 'validPixels', ...figures, 'seconds']);
       expect(line.loss).toBeGreaterThan(0);
     }
-    expect(await run.readValidation()).toMatchObject([{ step: 2, images: 1, prototypes: null, oracleMeanIou: null }]);
+    expect(await readValidation(run)).toMatchObject([{ step: 2, images: 1, prototypes: null, oracleMeanIou: null }]);
     const expected = await readFile(run.checkpoint);
     const checkpoint = run.path('checkpoints/step-1.safetensors');
     await trainRun(session, { run, checkpoint, resume: true, debugNan: false });
@@ -245,7 +246,7 @@ describe('objectives', () => {
       training: { objective: 'segsort-unsupervised', steps: 2 },
     });
     await trainRun(session, { run, ...start });
-    for (const { segments, loss } of await run.readMetrics()) {
+    for (const { segments, loss } of await readMetrics(run)) {
       // Of two crops, each with two or three.
       expect(segments).toBeGreaterThanOrEqual(2);
       expect(segments).toBeLessThanOrEqual(6);

@@ -53,11 +53,14 @@ export async function configure(
     throw new UsageError(`${root} has no classes.json; --classes names a file with the class names, or their number`);
   const data = { root, train, validation, ...(classes ? { classes } : {}), ...flags.data };
   const resolved = resolveConfig({ preset, file, flags: { ...flags, data } });
-  if (flags.run?.validateEvery && !validation)
-    throw new UsageError(
-      `--validate-every: ${root} has no val.txt to score; --val-list names a list of labelled images`,
-    );
+  requireValidationList(resolved.config, flags, '--val-list names a list of labelled images');
   return { ...resolved, config: await withPathsFound(resolved.config, notice) };
+}
+
+/** @throws UsageError where scores are asked for and there is nothing to score; `remedy` says what to do */
+export function requireValidationList({ data }: RunConfig, flags: PartialConfig, remedy: string): void {
+  if (flags.run?.validateEvery && data.validation === null)
+    throw new UsageError(`--validate-every: ${data.root} has no val.txt to score; ${remedy}`);
 }
 
 /** The settings of a preset; nothing where there is none of this name, which `resolveConfig` refuses. */
@@ -72,9 +75,10 @@ export async function readConfig(file: string): Promise<unknown> {
   });
 }
 
-/** A list as it was named: by its path, or by what it is for. */
+/** A list as it was named: by its path in the data folder, by any other, which is made absolute, or by what it is for. */
 async function namedList(root: string, name: string): Promise<string> {
-  if ((await exists(resolve(root, name))) || (await exists(resolve(name)))) return name;
+  if (await exists(resolve(root, name))) return name;
+  if (await exists(resolve(name))) return resolve(name);
   return (await findList(root, name)) ?? name;
 }
 
@@ -94,7 +98,7 @@ async function withPathsFound(config: RunConfig, notice: Notice): Promise<RunCon
     training.stages.map(async ({ list, ...stage }, index) => {
       if (list === undefined) return stage;
       const found = await namedList(data.root, list);
-      if ((await exists(resolve(data.root, found))) || (await exists(resolve(found)))) return { list: found, ...stage };
+      if (await exists(resolve(data.root, found))) return { list: found, ...stage };
       notice(`${data.root} has no list ${list}: stage ${index + 2} trains on ${data.train}, too`);
       return stage;
     }),

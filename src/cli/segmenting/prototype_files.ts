@@ -1,17 +1,70 @@
-/** Reading prototypes: our table, or the pair of NumPy files that the reference writes. */
+/** Reading prototypes: our table, or the pair of NumPy files that the reference writes; and whose they are. */
+import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { toHostTensor } from '../../checkpoints/host_tensors.js';
 import { openNumpy } from '../../checkpoints/numpy.js';
+import { parseSafetensors } from '../../checkpoints/safetensors.js';
 import { openFile } from '../../platform/files.node.js';
 import { PrototypeTable } from '../../segsort/prototype_table.js';
 import type { HostTensor } from '../../tensor/types.js';
 import { UsageError } from '../errors.js';
+import type { Weights } from './segmentation.js';
 
 export interface SearchedPrototypes {
   readonly table: PrototypeTable;
   /** The list of the images that they came from. */
   readonly list: string;
+  /** What the table says of itself; nothing for those of the reference. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What a table says of how it was made. `list` is left out where it is the run's own. */
+export function prototypeMetadata(
+  classes: readonly string[],
+  weights: NonNullable<Weights>,
+  list?: string,
+): Readonly<Record<string, string>> {
+  return { classes: JSON.stringify(classes), ...checkpointOf(weights), ...(list === undefined ? {} : { list }) };
+}
+
+/** Tells a checkpoint from others, also from those that were later or earlier in its file. */
+function checkpointOf({ bytes, file }: NonNullable<Weights>): { checkpoint_step: string; checkpoint_sha256: string } {
+  const { step = 'unknown' } = parseSafetensors(bytes, file).metadata;
+  return { checkpoint_step: step, checkpoint_sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/** Says by which weights a table was made where it was not by these; null where it was. */
+export function otherWeights({ metadata }: SearchedPrototypes, weights: NonNullable<Weights>): string | null {
+  const { checkpoint_step: step, checkpoint_sha256: digest } = metadata;
+  const own = checkpointOf(weights);
+  if (digest === own.checkpoint_sha256) return null;
+  if (digest === undefined) return 'does not say which weights made it';
+  const which = step === own.checkpoint_step ? `other weights of step ${step}` : `the weights of step ${step}`;
+  return `was made by ${which}, and ${weights.file} holds those of step ${own.checkpoint_step}`;
+}
+
+/** @throws UsageError where a table is of other classes than a run, as far as it says */
+export function requireClasses(
+  { table, metadata }: SearchedPrototypes,
+  classes: readonly string[],
+  file: string,
+): void {
+  const other = (what: string) =>
+    new UsageError(`${file} ${what}, and the run has ${classes.length} classes: it is of another data set`);
+  const names = metadata.classes === undefined ? classes : parsedNames(metadata.classes);
+  if (names?.length !== classes.length) throw other(`is of ${names?.length ?? 'unknown'} classes`);
+  const wrong = table.labels.find((label) => label < 0 || label >= classes.length);
+  if (wrong !== undefined) throw other(`holds the label ${wrong}`);
+}
+
+function parsedNames(text: string): readonly unknown[] | null {
+  try {
+    const names: unknown = JSON.parse(text);
+    return Array.isArray(names) ? names : null;
+  } catch {
+    return null;
+  }
 }
 
 const FEATURES = 'prototype_features.npy';
@@ -24,9 +77,14 @@ const FEATURES = 'prototype_features.npy';
  */
 export async function readPrototypes(path: string, list: string): Promise<SearchedPrototypes> {
   const found = await fileAt(path);
-  if (found.endsWith('.npy')) return { table: await readPair(found), list };
-  const { table, metadata } = PrototypeTable.parse(new Uint8Array(await readFile(found)), found);
-  return { table, list: metadata.list ?? list };
+  if (found.endsWith('.npy')) return { table: await readPair(found), list, metadata: {} };
+  return parsePrototypes(new Uint8Array(await readFile(found)), found, list);
+}
+
+/** The same of a table in memory. */
+export function parsePrototypes(bytes: Uint8Array<ArrayBuffer>, file: string, list: string): SearchedPrototypes {
+  const { table, metadata } = PrototypeTable.parse(bytes, file);
+  return { table, metadata, list: metadata.list ?? list };
 }
 
 async function fileAt(path: string): Promise<string> {

@@ -24,7 +24,7 @@ export class RunLog implements AsyncDisposable {
   readonly #run: RunFolder;
   readonly #metrics: MetricsFile;
   readonly #validation: StepLines<ValidationLine> | null;
-  readonly #events: EventFile | null;
+  #events: EventFile | null = null;
   #progress: Progress | null = null;
   #stage = '';
   #done: number;
@@ -35,25 +35,30 @@ export class RunLog implements AsyncDisposable {
   private constructor(
     run: RunFolder,
     done: number,
-    files: { metrics: MetricsFile; validation: StepLines<ValidationLine> | null; events: EventFile | null },
+    files: { metrics: MetricsFile; validation: StepLines<ValidationLine> | null },
   ) {
     this.#run = run;
     this.#done = done;
     this.#metrics = files.metrics;
     this.#validation = files.validation;
-    this.#events = files.events;
   }
 
-  /** Opens the files of a run to go on after so many steps; what they hold of later ones is removed. */
+  /** Reads the files of a run to go on after so many steps. */
   static async open(run: RunFolder, done: number): Promise<RunLog> {
-    const { tensorboard, validateEvery } = run.config.run;
+    const { validateEvery } = run.config.run;
     const scores = 'validation.jsonl';
     const validates = validateEvery !== null || (await exists(run.path(scores)));
     return new RunLog(run, done, {
       metrics: await MetricsFile.open(run, done),
       validation: validates ? await StepLines.open<ValidationLine>(run, scores, done) : null,
-      events: tensorboard ? await EventFile.open(run.folder, done) : null,
     });
+  }
+
+  /** Begins to write: what the files hold of later steps is removed. */
+  async start(): Promise<void> {
+    await this.#metrics.start();
+    await this.#validation?.start();
+    if (this.#run.config.run.tensorboard) this.#events = await EventFile.open(this.#run.folder, this.#done);
   }
 
   /** Of training since step 0, over all starts. */

@@ -5,23 +5,35 @@ import type { MetricsLine, RunFolder } from '../run_folder.js';
 
 /** A file of lines that grows with the steps of a run. */
 export class StepLines<L extends { readonly step: number }> implements AsyncDisposable {
-  readonly #file: FileHandle;
+  readonly #run: RunFolder;
+  readonly #name: string;
   readonly #lines: L[];
+  #file: Promise<FileHandle> | null = null;
 
-  private constructor(file: FileHandle, lines: L[]) {
-    this.#file = file;
+  private constructor(run: RunFolder, name: string, lines: L[]) {
+    this.#run = run;
+    this.#name = name;
     this.#lines = lines;
   }
 
-  /** Opens the file to go on after `step` steps: what an earlier start wrote beyond its last checkpoint is removed. */
+  /** Reads what the file holds of the first `step` steps, to go on after them. */
   static async open<L extends { readonly step: number }>(
     run: RunFolder,
     name: string,
     step: number,
   ): Promise<StepLines<L>> {
-    const kept = await run.readLines<L>(name, step);
-    const path = await run.write(name, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
-    return new StepLines<L>(await open(path, 'a'), kept);
+    return new StepLines<L>(run, name, await run.readLines<L>(name, step));
+  }
+
+  /** Removes what the file holds of later steps, which an earlier start wrote. The first line does so, too. */
+  async start(): Promise<void> {
+    await this.#started();
+  }
+
+  #started(): Promise<FileHandle> {
+    const text = () => this.#lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    this.#file ??= this.#run.write(this.#name, text()).then((path) => open(path, 'a'));
+    return this.#file;
   }
 
   get lines(): readonly L[] {
@@ -29,12 +41,14 @@ export class StepLines<L extends { readonly step: number }> implements AsyncDisp
   }
 
   async append(line: L): Promise<void> {
+    const file = await this.#started();
     this.#lines.push(line);
-    await this.#file.appendFile(`${JSON.stringify(line)}\n`);
+    await file.appendFile(`${JSON.stringify(line)}\n`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file.close();
+    // Why it could not be opened has been said.
+    await (await this.#file?.catch(() => null))?.close();
   }
 }
 
@@ -52,6 +66,11 @@ export class MetricsFile implements AsyncDisposable {
   /** Opens `metrics.jsonl` to go on after `step` steps. */
   static async open(run: RunFolder, step: number): Promise<MetricsFile> {
     return new MetricsFile(await StepLines.open<MetricsLine>(run, 'metrics.jsonl', step));
+  }
+
+  /** Removes what the file holds of later steps. */
+  start(): Promise<void> {
+    return this.#lines.start();
   }
 
   /** Of training since step 0. */

@@ -6,8 +6,9 @@ import { parseSafetensors } from '../../checkpoints/safetensors.js';
 import type { SubmittedStep, TrainingMetrics } from '../../segsort/trainer.js';
 import { type Stage, stagesOf, totalSteps } from '../config/stages.js';
 import { UsageError } from '../errors.js';
-import { exists, type RunFolder, readJson } from '../run_folder.js';
-import { environmentOf, type Session } from '../session.js';
+import type { RunFolder } from '../run_folder.js';
+import type { Session } from '../session.js';
+import { recordStart } from './environment.js';
 import { Interrupt } from './interrupt.js';
 import { RunLog } from './log.js';
 import { setUpTraining, type TrainingSetup } from './setup.js';
@@ -16,7 +17,7 @@ import { loadWeights } from './weights.js';
 
 export interface TrainingRequest {
   readonly run: RunFolder;
-  /** Goes on from a checkpoint. */
+  /** Goes on from a checkpoint; from step 0 where the run has none yet. */
   readonly resume: boolean;
   /** Which; the run's last unless told otherwise. */
   readonly checkpoint?: string;
@@ -33,12 +34,19 @@ export interface TrainingOutcome {
   readonly seconds: number;
 }
 
+/** A checkpoint on disk. */
+interface Saved {
+  readonly file: string;
+  readonly step: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** What a run has come to. */
 interface Position {
   /** Steps done, over all stages. */
   done: number;
-  /** The step of the checkpoint on disk, and its contents; null before the first. */
-  saved: { readonly step: number; readonly bytes: Uint8Array<ArrayBuffer> } | null;
+  /** Null before the first checkpoint. */
+  saved: Saved | null;
 }
 
 /** Trains up to the configured number of steps, or until Ctrl-C; in either case the last step is in the checkpoint. */
@@ -48,7 +56,7 @@ export async function trainRun(session: Session, request: TrainingRequest): Prom
   const total = totalSteps(run.config);
   const position: Position = { done: saved?.step ?? 0, saved };
   if (position.done > total)
-    throw new UsageError(`${run.checkpoint} holds step ${position.done}, more than the ${total} of the configuration`);
+    throw new UsageError(`${saved?.file} holds step ${position.done}, more than the ${total} of the configuration`);
   await using log = await RunLog.open(run, position.done);
   let started = false;
   for (const stage of stagesOf(run.config)) {
@@ -57,9 +65,12 @@ export async function trainRun(session: Session, request: TrainingRequest): Prom
       sets !== null && position.done > 0 && isScored(stage, position.done) && !log.isScored(position.done);
     if (stage.lastStep < position.done || (stage.lastStep === position.done && !unscored)) continue;
     await using setup = await setUpTraining(session, stage);
-    await fill(session, stage, setup, position, run);
-    if (!started) await recordStart(session, run, position.done);
+    await fill(session, stage, setup, position);
+    if (!started) await takeOver(session, run, position, log);
     started = true;
+    // The last checkpoint is soon another.
+    if (stage.number > 1 && position.done === stage.firstStep)
+      await run.keepCheckpoint(`stage-${stage.number - 1}.safetensors`);
     using interrupt = new Interrupt(() => {
       log.pause();
       console.error('stopping after this step; press Ctrl-C again to end at once, without a checkpoint');
@@ -74,16 +85,24 @@ export async function trainRun(session: Session, request: TrainingRequest): Prom
   return { steps: position.done, complete: position.done === total, seconds: log.seconds };
 }
 
-/** The checkpoint to go on from. One that is not the last becomes it, so that another resumption finds the same. */
-async function savedAt({ run, checkpoint = run.checkpoint }: TrainingRequest): Promise<NonNullable<Position['saved']>> {
+/** The checkpoint to go on from; null where a run that was started has not written one yet. */
+async function savedAt({ run, checkpoint = run.checkpoint }: TrainingRequest): Promise<Saved | null> {
+  if (checkpoint === run.checkpoint && !(await run.hasCheckpoints())) return null;
   const bytes = await run.readCheckpoint(checkpoint);
   const step = Number(parseSafetensors(bytes, checkpoint).metadata.step ?? Number.NaN);
   if (!Number.isInteger(step) || step < 0)
     throw new UsageError(
       `${checkpoint} does not say how many steps were done: it is not a checkpoint of a training run`,
     );
-  if (checkpoint !== run.checkpoint) await run.write('checkpoint.safetensors', bytes);
-  return { step, bytes };
+  return { file: checkpoint, step, bytes };
+}
+
+/** Changes the run's files, now that all that a start needs has been opened and restored. */
+async function takeOver(session: Session, run: RunFolder, { done, saved }: Position, log: RunLog): Promise<void> {
+  // What a run goes on from becomes its last checkpoint, so that another resumption finds the same.
+  if (saved && saved.file !== run.checkpoint) await run.write('checkpoint.safetensors', saved.bytes);
+  await log.start();
+  await recordStart(session, run, done);
 }
 
 /** Gives a stage the weights it starts from, or goes on with. */
@@ -92,15 +111,13 @@ async function fill(
   stage: Stage,
   { trainer }: TrainingSetup,
   { done, saved }: Position,
-  run: RunFolder,
 ): Promise<void> {
-  const { weights } = stage.config.network;
-  if (saved && done > stage.firstStep) trainer.restore(saved.bytes, run.checkpoint);
-  else if (saved && stage.number > 1) {
-    const name = `stage-${stage.number - 1}.safetensors`;
-    await run.keepCheckpoint(name);
-    await loadWeights(session, trainer.network, run.path(name), { head: !stage.newHead });
-  } else if (weights !== null) await loadWeights(session, trainer.network, weights, { head: !stage.newHead });
+  if (saved && done > stage.firstStep) {
+    trainer.restore(saved.bytes, saved.file);
+    return;
+  }
+  const weights = saved && stage.number > 1 ? saved.file : stage.config.network.weights;
+  if (weights !== null) await loadWeights(session, trainer.network, weights, { head: !stage.newHead });
 }
 
 /** Whether held-out images are scored after so many steps. */
@@ -181,7 +198,7 @@ class StageLoop {
     // Also where the loss was finite: it is that of the weights before this update.
     refuseNonFinite(bytes, step);
     await run.write('checkpoint.safetensors', bytes);
-    position.saved = { step, bytes };
+    position.saved = { file: run.checkpoint, step, bytes };
     await run.keepLast(step, run.config.run.keep);
   }
 
@@ -246,21 +263,12 @@ class Throttle {
   }
 }
 
-/** Adds this start to `environment.json`. */
-async function recordStart(session: Session, run: RunFolder, step: number): Promise<void> {
-  const name = 'environment.json';
-  const path = run.path(name);
-  const earlier = step > 0 && (await exists(path)) ? ((await readJson(path)) as { starts?: unknown[] }).starts : [];
-  const start = { step, time: new Date().toISOString(), ...environmentOf(session) };
-  await run.writeJson(name, { starts: [...(earlier ?? []), start] });
-}
-
 /** The error, with what is left to go on from. */
 function withAdvice(error: unknown, run: RunFolder, step: number | null): Error {
   const message = error instanceof Error ? error.message : String(error);
   const advice =
     step === null
-      ? 'No checkpoint had been written yet.'
+      ? `No checkpoint had been written yet; \`segsort train --resume ${run.folder}\` begins again with the first step.`
       : `The checkpoint of step ${step}, ${run.checkpoint}, is intact; \`segsort train --resume ${run.folder}\` continues from it.`;
   return new Error(`${message}\n${advice}`, { cause: error });
 }
