@@ -79,7 +79,7 @@ interface Frame {
 /** Classes of a label file, one a pixel; a file of 16 bits says class and object at once. */
 function decodeClasses({ file, bytes }: NamedFile, reading: LabelReading, frame: Frame): Uint8Array {
   const values =
-    pngFormat(bytes)?.depth === 16
+    pngFormat(bytes, file)?.depth === 16
       ? classValues(decodeIds(bytes, file), reading.instances, file)
       : decodeLabels(bytes, file);
   checkSize(values, 'label', file, frame);

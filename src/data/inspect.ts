@@ -99,7 +99,7 @@ export function inspectSample(files: SampleFiles, rules: InspectionRules): Inspe
   const regions = idsOf(files.regions, 'region mask');
   const pixels: number[] = labels ? Array<number>(256).fill(0) : [];
   for (const label of labels ?? []) pixels[label]!++;
-  const kind = labels && files.label ? (pngFormat(files.label.bytes)?.kind ?? null) : null;
+  const kind = labels && files.label ? (pngFormat(files.label.bytes, files.label.file)?.kind ?? null) : null;
   return {
     findings,
     width: image?.width ?? 0,
@@ -115,7 +115,7 @@ function labelValues(
   { bytes, file }: NamedFile,
   { instances }: LabelReading,
 ): { labels: LabelImage; palette: PngPalette | null } {
-  if (pngFormat(bytes)?.depth !== 16) return decodeLabelsAndPalette(requirePng(bytes, file, 'labels'), file);
+  if (pngFormat(bytes, file)?.depth !== 16) return decodeLabelsAndPalette(requirePng(bytes, file, 'labels'), file);
   return { labels: classValues(decodeIds(bytes, file), instances, file), palette: null };
 }
 

@@ -3,9 +3,9 @@
 import decode from 'jpeg-js/lib/decoder.js';
 import { DataError, messageOf } from './errors.js';
 import type { RgbImage } from './image.js';
+import { MAX_MEGAPIXELS, requireSize } from './image_size.js';
 import { readJpegHeader } from './jpeg_header.js';
 
-const MAX_MEGAPIXELS = 100;
 const MAX_MEGABYTES = 2048;
 
 /**
@@ -15,9 +15,10 @@ const MAX_MEGABYTES = 2048;
  * @throws DataError naming the file where it is truncated or broken
  */
 export function decodeJpeg(bytes: Uint8Array, file: string): RgbImage {
-  const header = readJpegHeader(bytes);
+  const header = readJpegHeader(bytes, file);
   if (!header.complete)
     throw new DataError(file, `truncated JPEG: no end-of-image marker in its ${bytes.length} bytes; copy it again`);
+  if (header.found) requireSize(header, file);
   try {
     const { width, height, data } = decode(bytes, {
       useTArray: true,

@@ -1,17 +1,19 @@
 /** What the header of a JPEG says, without its decoder. */
+import { DataError } from './errors.js';
 
 export function isJpeg(bytes: Uint8Array): boolean {
   return bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
 }
 
 /** Width and height from the first bytes of a file; null if the header reaches beyond them. */
-export function jpegSize(head: Uint8Array): { width: number; height: number } | null {
-  const { width, height } = readJpegHeader(head);
-  return width === 0 ? null : { width, height };
+export function jpegSize(head: Uint8Array, file: string): { width: number; height: number } | null {
+  const { width, height, found } = readJpegHeader(head, file);
+  return found ? { width, height } : null;
 }
 
 export interface JpegHeader {
-  /** 0 where the frame header was not reached. */
+  /** Whether the frame header was reached, which gives the size. */
+  found: boolean;
   width: number;
   height: number;
   /** True where the three components are red, green and blue, as libjpeg decides it. */
@@ -20,8 +22,9 @@ export interface JpegHeader {
   complete: boolean;
 }
 
-export function readJpegHeader(bytes: Uint8Array): JpegHeader {
-  const header: JpegHeader = { width: 0, height: 0, storesRgb: false, complete: false };
+/** @throws DataError for samples of other than 8 bits, which the decoder would take for 8 */
+export function readJpegHeader(bytes: Uint8Array, file: string): JpegHeader {
+  const header: JpegHeader = { found: false, width: 0, height: 0, storesRgb: false, complete: false };
   let adobeTransform = -1;
   let jfif = false;
   let components = '';
@@ -29,7 +32,9 @@ export function readJpegHeader(bytes: Uint8Array): JpegHeader {
     if (marker === 0xd9) header.complete = true;
     else if (marker === 0xe0 && text(body.subarray(0, 4)) === 'JFIF') jfif = true;
     else if (marker === 0xee && text(body.subarray(0, 5)) === 'Adobe') adobeTransform = body[11] ?? -1;
-    else if (isFrameHeader(marker) && header.width === 0 && body.length >= 6) {
+    else if (isFrameHeader(marker) && !header.found && body.length >= 6) {
+      if (body[0] !== 8) throw new DataError(file, `is a ${body[0]}-bit JPEG, which is not read; save it with 8 bits`);
+      header.found = true;
       header.height = body[1]! * 256 + body[2]!;
       header.width = body[3]! * 256 + body[4]!;
       for (let i = 0; i < body[5]!; i++) components += String.fromCharCode(body[6 + 3 * i] ?? 0);

@@ -32,7 +32,7 @@ export async function firstFolder(root: string, candidates: readonly string[]): 
 /**
  * Names in a folder that end in one of `endings`, by their name without it, in order.
  *
- * @throws DataError where there is no such folder
+ * @throws DataError where there is no such folder, or two files in it have one name
  */
 export async function filesIn(root: string, folder: string, endings: readonly string[]): Promise<Map<string, string>> {
   const names = await readdir(join(root, folder)).catch((error: NodeJS.ErrnoException) => {
@@ -43,7 +43,15 @@ export async function filesIn(root: string, folder: string, endings: readonly st
   const found = new Map<string, string>();
   for (const name of names.sort()) {
     const ending = endings.find((each) => name.toLowerCase().endsWith(each.toLowerCase()));
-    if (ending) found.set(name.slice(0, -ending.length), name);
+    if (!ending) continue;
+    const stem = name.slice(0, -ending.length);
+    const other = found.get(stem);
+    if (other !== undefined)
+      throw new DataError(
+        folder,
+        `has both ${other} and ${name}, and files are paired by their names without ending; move one into another folder`,
+      );
+    found.set(stem, name);
   }
   return found;
 }

@@ -55,9 +55,18 @@ export function parseList(text: string, file: string): ImageList {
 
 const endsInPng = (path: string): boolean => /\.png$/i.test(path);
 
+/**
+ * A list as `parseList` reads it.
+ *
+ * @throws DataError for a path with a blank in it, at which its line would be divided
+ */
 export function formatList(entries: readonly Omit<ListEntry, 'line'>[]): string {
-  return entries
-    .map(({ image, label, instances }) => [image, label, instances].filter((path) => path != null).join(' '))
-    .map((line) => `${line}\n`)
-    .join('');
+  const lines = entries.map(({ image, label, instances }) => {
+    const paths = [image, label, instances].filter((path) => path != null);
+    const divided = paths.find((path) => /[ \t\r\n]/.test(path));
+    if (divided !== undefined)
+      throw new DataError(divided, 'has a blank in its path, which lists cannot hold; rename it');
+    return `${paths.join(' ')}\n`;
+  });
+  return lines.join('');
 }

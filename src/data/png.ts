@@ -2,9 +2,9 @@
 import { type DecodedPng, decode, encode } from 'fast-png';
 import { DataError, messageOf } from './errors.js';
 import { type IdImage, type LabelImage, type RgbImage, vocPalette } from './image.js';
+import { requireSize } from './image_size.js';
 import { GREY, PALETTE, type PngHeader, readPngHeader, SIGNATURE } from './png_header.js';
 
-const MAX_PIXELS = 100e6;
 const COLOUR_TYPES: Record<number, string> = { 0: 'grey', 2: 'RGB', 3: 'palette', 4: 'grey with alpha', 6: 'RGBA' };
 
 /**
@@ -110,9 +110,8 @@ export function encodePalettePng(labels: LabelImage, palette: number[][] = vocPa
 function decodeAny(bytes: Uint8Array, file: string): { png: DecodedPng; header: PngHeader } {
   if (!isComplete(bytes))
     throw new DataError(file, `truncated PNG: its ${bytes.length} bytes end early; copy it again`);
-  const header = readPngHeader(bytes);
-  if (header.width * header.height > MAX_PIXELS)
-    throw new DataError(file, `is ${header.width}x${header.height}, more than ${MAX_PIXELS / 1e6} megapixels`);
+  const header = readPngHeader(bytes, file);
+  requireSize(header, file);
   if (header.interlaced && header.depth < 8)
     throw new DataError(
       file,

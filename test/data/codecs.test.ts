@@ -82,6 +82,16 @@ describe('JPEG', () => {
     expect(imageSize(bytes.subarray(0, 60), 'a.jpg')).toBeNull();
   });
 
+  it('is refused by name for samples of 12 bits, and for no rows', () => {
+    const bytes = encodeJpeg(gradient(16, 16), 90);
+    const frame = bytes.findIndex((byte, i) => byte === 0xff && bytes[i + 1] === 0xc0) + 4;
+    const changed = (...values: number[]) => bytes.map((byte, i) => values[i - frame] ?? byte);
+    for (const read of [imageSize, decodeImage]) {
+      expect(() => read(changed(12), 'deep.jpg')).toThrow('deep.jpg: is a 12-bit JPEG, which is not read');
+      expect(() => read(changed(8, 0, 0), 'flat.jpg')).toThrow('flat.jpg: has a header that says 16x0 pixels');
+    }
+  });
+
   it('keeps red, green and blue apart where an Adobe marker says they are stored so', () => {
     const bytes = encodeJpeg(gradient(16, 16), 95);
     const adobe = [0xff, 0xee, 0, 14, ...[...'Adobe'].map((c) => c.charCodeAt(0)), 0, 100, 0, 0, 0, 0, 0];
@@ -101,6 +111,18 @@ describe('PNG images', () => {
     const image = gradient(19, 7);
     expect(decodeImage(encodePng(image), 'a.png')).toEqual(image);
     expect(imageSize(encodePng(image).subarray(0, 40), 'a.png')).toMatchObject({ width: 19, height: 7 });
+  });
+
+  it('is refused by its header where that is damaged, or says more pixels than are decoded', () => {
+    const bytes = encodePng(gradient(19, 7));
+    const changed = (at: number, ...values: number[]) => bytes.map((byte, i) => values[i - at] ?? byte);
+    for (const read of [imageSize, decodeImage]) {
+      expect(() => read(changed(18, 46, 224, 0, 0, 39, 16), 'a.png')).toThrow(
+        'a.png: is 12000x10000, more than 100 megapixels',
+      );
+      expect(() => read(changed(16, 0, 0, 0, 0), 'a.png')).toThrow('a.png: has a header that says 0x7 pixels');
+      expect(() => read(changed(12, 0x43), 'a.png')).toThrow('a.png: broken PNG: its first chunk is no IHDR');
+    }
   });
 
   it('makes RGB of grey, alpha, 16 bits and palettes', () => {

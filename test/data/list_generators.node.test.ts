@@ -192,6 +192,15 @@ describe('folders of equal names', () => {
   });
 });
 
+it('refuses files of one name, and names that lists cannot hold', async () => {
+  const own = parseDescription({ name: 'own', classes: ['ground', 'cat'] }, 'dataset.json');
+  const pair = { list: 'train', images: 'x', labels: null };
+  await put('x/a.jpg', 'x/a.png', 'y/IMG 001.jpg');
+  await expect(folderLists(root, own, [pair])).rejects.toThrow('x: has both a.jpg and a.png');
+  const generated = await folderLists(root, own, [{ ...pair, images: 'y' }]);
+  await expect(writeLists(root, generated)).rejects.toThrow('y/IMG 001.jpg: has a blank in its path');
+});
+
 describe('writeLists', () => {
   it('writes lists and description, never over others unless told to', async () => {
     await put('train/a.png', 'trainannot/a.png');
