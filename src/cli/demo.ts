@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { HARD_SCENES } from '../data/digits.js';
-import { type DigitSceneFolder, writeDigitScenes } from '../data/digits.node.js';
+import { DEFAULT_DIGIT_SCENES, type DigitSceneFolder, writeDigitScenes } from '../data/digits.node.js';
 import { type PartialConfig, type ResolvedConfig, resolveConfig } from './config/config.js';
 import { openList } from './data_folder.js';
 import { EXIT } from './errors.js';
@@ -18,7 +18,7 @@ import { type Session, withGpu } from './session.js';
 import { describeOutcome } from './train.js';
 import { trainRun } from './training/run.js';
 
-interface DemoOptions extends AdapterOptions {
+export interface DemoOptions extends AdapterOptions {
   readonly hard?: boolean;
   readonly out?: string;
   readonly scenes: string;
@@ -116,13 +116,18 @@ async function scoreUntrained(trained: Work, heldOut: Parameters<typeof scoreDat
   return await scoreDataset(work, segmenter, heldOut);
 }
 
-async function makeScenes({ hard, scenes, trainScenes, valScenes }: DemoOptions): Promise<DigitSceneFolder> {
+/** Composes the scenes, unless they are there. */
+export async function makeScenes({ hard, scenes, trainScenes, valScenes }: DemoOptions): Promise<DigitSceneFolder> {
   let progress: Progress | undefined;
+  const { train, val } = DEFAULT_DIGIT_SCENES;
+  const numbers = { train: trainScenes ?? train, val: valScenes ?? val };
+  // Scenes of other numbers have a folder of their own: earlier runs go on from theirs.
+  const usual = numbers.train === train && numbers.val === val;
+  const name = `${hard ? 'digits-hard' : 'digits'}${usual ? '' : `-${numbers.train}-${numbers.val}`}`;
   try {
-    return await writeDigitScenes(resolve(scenes, hard ? 'digits-hard' : 'digits'), {
+    return await writeDigitScenes(resolve(scenes, name), {
       ...(hard ? HARD_SCENES : {}),
-      ...(trainScenes ? { train: trainScenes } : {}),
-      ...(valScenes ? { val: valScenes } : {}),
+      ...numbers,
       onProgress(written, all) {
         progress ??= new Progress({ label: 'composing scenes', total: all, each: { count: 1, unit: 'scenes' } });
         progress.update(written);

@@ -1,8 +1,9 @@
 /** Writes the digit scenes to disk, in the folder layout of PASCAL VOC. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
+import { removeAbandoned } from '../platform/files.node.js';
 import { encodePalettePng, encodePng } from './codecs.js';
 import {
   DIGIT_CLASSES,
@@ -88,10 +89,10 @@ function toBytes(ink: number[]): Uint8Array {
 
 /**
  * Writes the data set to a folder: `JPEGImages` (PNG, in spite of VOC's name), `SegmentationClass` (palette PNG), `ImageSets/Segmentation/train.txt`
- * and `val.txt` (`image label` a line), `classes.json`. A folder that already holds exactly this data set is left
- * as it is; one that holds it with other options is replaced.
+ * and `val.txt` (`image label` a line), `classes.json`. A folder that already holds exactly this data set, or is given it
+ * by another process meanwhile, is left as it is.
  *
- * @throws DataError where the folder holds anything else
+ * @throws DataError where the folder holds anything else, scenes of other options too: a run may be learning from them
  */
 export async function writeDigitScenes(
   folder: string,
@@ -106,15 +107,19 @@ export async function writeDigitScenes(
     classes: DIGIT_CLASSES,
   };
   const manifest = `${JSON.stringify({ dataset: 'digit scenes', version: VERSION, options: sorted(settings) }, null, 2)}\n`;
-  const found = await contentsOf(target);
-  if (found === manifest) return { ...result, written: false };
+  if (await holds(target, manifest)) return { ...result, written: false };
 
   const digits = await loadDigits();
+  const all = settings.train + settings.val;
+  const ending = /^\.[0-9a-f]{8}\.tmp$/;
+  const isTemporary = (name: string) =>
+    name.startsWith(basename(target)) && ending.test(name.slice(basename(target).length));
+  await removeAbandoned(dirname(target), isTemporary);
   const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     for (const part of ['JPEGImages', 'SegmentationClass', LISTS])
       await mkdir(join(temporary, part), { recursive: true });
-    let written = 0;
+    let done = 0;
     for (const split of ['train', 'val'] as const) {
       const composer = new SceneComposer(digits, split, settings);
       const entries = Array.from({ length: settings[split] }, (_, index) => entryOf(split, index));
@@ -122,21 +127,26 @@ export async function writeDigitScenes(
         const scene = composer.compose(index);
         await writeFile(join(temporary, image), encodePng(scene.image));
         await writeFile(join(temporary, label), encodePalettePng(scene.labels));
-        if (++written % 50 === 0) onProgress?.(written, settings.train + settings.val);
+        if (++done % 50 === 0) onProgress?.(done, all);
       }
       await writeFile(join(temporary, LISTS, `${split}.txt`), formatList(entries));
     }
     const classes = { classes: DIGIT_CLASSES, ignore: IGNORE_LABEL };
     await writeFile(join(temporary, 'classes.json'), `${JSON.stringify(classes, null, 2)}\n`);
     await writeFile(join(temporary, MANIFEST), manifest);
-    await rm(target, { recursive: true, force: true });
-    await rename(temporary, target);
-  } catch (error) {
+    await rmdir(target).catch(() => {}); // an empty one, which not every system renames over
+    const written = await rename(temporary, target).then(
+      () => true,
+      async (error: NodeJS.ErrnoException) => {
+        if (!(await holds(target, manifest))) throw error;
+        return false; // another process was first, with the same scenes
+      },
+    );
+    onProgress?.(all, all);
+    return { ...result, written };
+  } finally {
     await rm(temporary, { recursive: true, force: true });
-    throw error;
   }
-  onProgress?.(settings.train + settings.val, settings.train + settings.val);
-  return { ...result, written: true };
 }
 
 function entryOf(split: Split, index: number): ListEntry & { label: string } {
@@ -144,18 +154,22 @@ function entryOf(split: Split, index: number): ListEntry & { label: string } {
   return { image: `JPEGImages/${id}.png`, label: `SegmentationClass/${id}.png`, line: index + 1 };
 }
 
-/** The manifest of a folder written earlier; null where there is no folder, or an empty one. */
-async function contentsOf(folder: string): Promise<string | null> {
+/**
+ * Whether a folder was written earlier; not where there is none, or an empty one.
+ *
+ * @throws DataError where it holds anything else
+ */
+async function holds(folder: string, manifest: string): Promise<boolean> {
   await mkdir(dirname(folder), { recursive: true });
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-  if (names.length === 0) return null;
-  const manifest = names.includes(MANIFEST) ? await readFile(join(folder, MANIFEST), 'utf8') : '';
-  if (!manifest.includes('"digit scenes"'))
-    throw new DataError(null, `${folder} holds other files; name an empty or new folder for the digit scenes`);
-  return manifest;
+  if (names.length === 0) return false;
+  const found = names.includes(MANIFEST) ? await readFile(join(folder, MANIFEST), 'utf8') : '';
+  if (found === manifest) return true;
+  const other = found.includes('"digit scenes"') ? 'digit scenes of other options' : 'other files';
+  throw new DataError(null, `${folder} holds ${other}; name an empty or new folder for the digit scenes`);
 }
 
 /** With keys in a fixed order, so that equal options have equal manifests. */

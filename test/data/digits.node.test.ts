@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -57,14 +57,27 @@ describe('writeDigitScenes', () => {
     });
   });
 
-  it('leaves a folder alone that holds exactly this, and replaces one with other options', async () => {
+  it('leaves a folder alone that holds exactly this, and refuses one with other options', async () => {
     const target = join(folder, 'scenes');
     const image = join(target, 'JPEGImages/train_000003.png');
     const before = await stat(image);
     expect((await writeDigitScenes(target, options)).written).toBe(false);
     expect((await stat(image)).ino).toBe(before.ino);
-    expect((await writeDigitScenes(target, { ...options, seed: 2, train: 3 })).written).toBe(true);
-    await expect(stat(image)).rejects.toThrow('ENOENT');
+    await expect(writeDigitScenes(target, { ...options, seed: 2 })).rejects.toThrow(
+      `${target} holds digit scenes of other options`,
+    );
+    expect((await stat(image)).ino).toBe(before.ino);
+  });
+
+  it('is written once by processes that start together, and removes what killed ones have left', async () => {
+    const target = join(folder, 'shared', 'scenes');
+    const [old, fresh] = ['00c0ffee', '12345678'].map((id) => `${target}.${id}.tmp`) as [string, string];
+    for (const left of [old, fresh]) await mkdir(left, { recursive: true });
+    const yesterday = Date.now() / 1000 - 86_400;
+    await utimes(old, yesterday, yesterday);
+    const results = await Promise.all([1, 2, 3].map(() => writeDigitScenes(target, options)));
+    expect(results.filter(({ written }) => written)).toHaveLength(1);
+    expect((await readdir(join(folder, 'shared'))).sort()).toEqual(['scenes', 'scenes.12345678.tmp']);
   });
 
   it('does not touch a folder that holds anything else', async () => {
