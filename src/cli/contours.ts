@@ -8,7 +8,6 @@ import { OVERSEGMENTATION } from '../contours/oversegmentation.js';
 import { decodeImage, encodeGreyPng, encodeIdPng, encodePng, type RgbImage } from '../data/codecs.js';
 import type { Dataset } from '../data/dataset.js';
 import { DataError } from '../data/errors.js';
-import { regionPath } from '../data/region_rule.js';
 import { FileError } from '../platform/files.js';
 import { writeFileAtomic } from '../platform/files.node.js';
 import { boundaries, type IdMap } from '../viz/maps.js';
@@ -16,9 +15,12 @@ import { Manifest } from './contours_manifest.js';
 import { openList } from './data_folder.js';
 import { EXIT, UsageError } from './errors.js';
 import { wholeNumber } from './options.js';
+import { requireApart, requireNew } from './output_files.js';
 import { Progress } from './progress.js';
+import { exists } from './run_folder.js';
 import { type BadImage, describeBadImages } from './segmenting/inputs.js';
 import { WITHOUT_REGIONS } from './segmenting/segmentation.js';
+import { maskPaths } from './training/region_masks.js';
 import { type RegionMaker, startRegionMakers } from './training/region_threads.js';
 
 interface ContoursOptions {
@@ -30,14 +32,16 @@ interface ContoursOptions {
   readonly workers?: number;
 }
 
+const MANIFEST = 'contours.json';
 const DEFAULT_REGIONS = 40;
 /** Masks are made of 16 bits a pixel, and the last id says that there is none. */
 const MOST_REGIONS = 65535;
 
 const HELP = `
 Writes OUT/PATH.png for every image PATH.jpg of the list, a 16-bit grey PNG of region numbers from 0. Images are
-passed over whose masks are there already, made with the same settings from the same files. To train on the masks:
-  segsort train --data DIR --preset voc12-unsupervised --regions "OUT/{path}.png"
+passed over whose masks are there already, made with the same settings from the same files. To train on the masks, name
+them from the root on, as is printed at the end; other paths lie in the folder of the data set:
+  segsort train --data DIR --preset voc12-unsupervised --regions "$PWD/OUT/{path}.png"
 
 Examples:
   segsort contours VOCdevkit train+.txt --out regions
@@ -79,9 +83,14 @@ async function contours(folder: string, list: string, options: ContoursOptions):
   const out = resolve(options.out);
   if (out === resolve(folder))
     throw new UsageError('--out must not be the folder of the data set, whose images it could overwrite');
-  const known = await Manifest.open(join(out, 'contours.json'), settingsOf(options));
+  const masks = maskPaths(dataset, out);
+  const files = [...new Set(masks)].flatMap((mask) => [mask, ...besides(mask, options)]);
+  await requireApart(files, out, dataset);
+  if (!(await exists(join(out, MANIFEST)))) await requireNew(files, out);
+  const known = await Manifest.open(join(out, MANIFEST), settingsOf(options));
+  await known.save(); // from now on files of these settings may be there
   const bad: BadImage[] = [];
-  const made = await divideAll(dataset, out, known, options, bad);
+  const made = await divideAll(dataset, masks, known, options, bad);
   await known.save();
   const there = dataset.length - made - bad.length;
   console.log(`${made} images divided${there > 0 ? `, ${there} were already` : ''}; written to ${out}`);
@@ -104,7 +113,7 @@ function settingsOf({ regions = DEFAULT_REGIONS, level, ucm = false, outlines = 
 /** @returns how many images were divided */
 async function divideAll(
   dataset: Dataset,
-  out: string,
+  masks: readonly string[],
   known: Manifest,
   options: ContoursOptions,
   bad: BadImage[],
@@ -117,7 +126,7 @@ async function divideAll(
       const entry = dataset.list.entries[index]!;
       try {
         const bytes = await dataset.source.read(entry.image);
-        const mask = regionPath({ template: join(out, '{path}.png') }, entry, dataset.list.file);
+        const mask = masks[index]!;
         if (!(await known.has(entry.image, bytes, mask))) {
           const image = decodeImage(bytes, entry.image);
           await write(mask, image, await maker.hierarchy(image), options);
@@ -149,11 +158,18 @@ async function write(
   const ids = { width, height, data: Uint16Array.from(data) };
   if (count > MOST_REGIONS) throw new DataError(null, `${mask}: ${count} regions do not fit in 16 bits; raise --level`);
   await mkdir(dirname(mask), { recursive: true });
-  const beside = (suffix: string) => mask.replace(/\.png$/, `-${suffix}.png`);
-  if (ucm) await writeFileAtomic(beside('ucm'), encodeGreyPng(greyUcm(hierarchy.grid())));
-  if (outlines) await writeFileAtomic(beside('outlines'), encodePng(outlined(image, ids)));
+  if (ucm) await writeFileAtomic(beside(mask, 'ucm'), encodeGreyPng(greyUcm(hierarchy.grid())));
+  if (outlines) await writeFileAtomic(beside(mask, 'outlines'), encodePng(outlined(image, ids)));
   await writeFileAtomic(mask, encodeIdPng(ids));
 }
+
+const beside = (mask: string, suffix: 'ucm' | 'outlines') => mask.replace(/\.png$/, `-${suffix}.png`);
+
+/** The files that are written with a mask. */
+const besides = (mask: string, { ucm, outlines }: ContoursOptions): string[] => [
+  ...(ucm ? [beside(mask, 'ucm')] : []),
+  ...(outlines ? [beside(mask, 'outlines')] : []),
+];
 
 /** Strengths as whole numbers of 1/255, at twice the size of the image: the form that BSDS500's hierarchies are kept in. */
 function greyUcm({ width, height, data }: ContourGrid) {

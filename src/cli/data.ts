@@ -16,6 +16,7 @@ import { folderFiles, writeFileAtomic } from '../platform/files.node.js';
 import { counted, dataCheckCommand } from './data_check.js';
 import { findDescription } from './data_folder.js';
 import { UsageError } from './errors.js';
+import { OR_FORCE, requireNew } from './output_files.js';
 import { exists } from './run_folder.js';
 
 const HELP = `
@@ -142,13 +143,15 @@ function encodeCommand(): Command {
     .argument('<folder>', 'folder with predictions: PNGs of class numbers')
     .requiredOption('--as <name or folder>', `the data set: ${KNOWN}, or a folder`)
     .requiredOption('--out <folder>', 'folder for the encoded PNGs, under the same names')
+    .option('--force', 'write over files that are there')
     .helpOption('-h, --help', 'print this help')
-    .action(async (folder: string, { as, out }: { as: string; out: string }) => {
+    .action(async (folder: string, { as, out, force }: { as: string; out: string; force?: boolean }) => {
       const description = await describedBy(as);
       if (description.classes.length === 0) throw new UsageError(`${description.name} has no classes to encode`);
       const names = (await exists(folder)) ? await glob('**/*.png', { cwd: folder }) : [];
       if (names.length === 0) throw new UsageError(`${folder} holds no PNGs`);
       if (resolve(out) === resolve(folder)) throw new UsageError('--out must be another folder than the predictions');
+      if (!force) await requireNew(names, out, OR_FORCE);
       const source = folderFiles(folder);
       for (const name of names.sort()) {
         const encoded = encodeLabels(description, decodeLabels(await source.read(name), name), name);

@@ -1,6 +1,6 @@
 /** `segsort data check`: everything that would stop or spoil a long run, before it is started. */
 import { basename } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { DESCRIPTIONS } from '../data/builtin_descriptions.js';
 import { checkDataset, type Extremes, type ListFinding, type ListReport } from '../data/check.js';
 import type { Dataset } from '../data/dataset.js';
@@ -9,6 +9,7 @@ import { parseDescription } from '../data/description_file.js';
 import { parseRegionRule } from '../data/region_rule.js';
 import { findClasses, findDescription, findList, openList } from './data_folder.js';
 import { EXIT, UsageError } from './errors.js';
+import { wholeNumber } from './options.js';
 import { Progress } from './progress.js';
 import { exists } from './run_folder.js';
 import { formatTable, percent } from './table.js';
@@ -34,13 +35,6 @@ export interface CheckReport {
   readonly findings: readonly ListFinding[];
 }
 
-const atLeast = (least: number) => (text: string) => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < least)
-    throw new InvalidArgumentError(`It must be an integer of at least ${least}.`);
-  return value;
-};
-
 export function dataCheckCommand(): Command {
   return new Command('check')
     .description(
@@ -55,8 +49,8 @@ export function dataCheckCommand(): Command {
     )
     .option('--classes <file or n>', 'class names, or their number, where there is no dataset.json')
     .option('--regions <rule>', 'where region masks lie, such as segcls=hed or hed/{name}.png')
-    .option('--workers <n>', 'threads that decode; 0: none', atLeast(0))
-    .option('--show <n>', 'problems of a list that are printed; 0: all', atLeast(0), 20)
+    .option('--workers <n>', 'threads that decode; 0: none', wholeNumber(0))
+    .option('--show <n>', 'problems of a list that are printed; 0: all', wholeNumber(0), 20)
     .option('--json', 'print the report as JSON')
     .helpOption('-h, --help', 'print this help')
     .action(async (folder: string, lists: string[], options: CheckOptions) => {

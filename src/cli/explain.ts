@@ -45,6 +45,7 @@ interface ExplainOptions extends AdapterOptions, ViewFlags {
   readonly list?: string;
   readonly prototypes?: string;
   readonly out?: string;
+  readonly force?: boolean;
   readonly nearest: number;
   readonly json?: boolean;
 }
@@ -64,6 +65,7 @@ export function explainCommand(): Command {
     .argument('[images...]', 'image files, folders of them, and patterns such as "*.jpg" (JPEG and PNG)')
     .addOption(new Option('--list <file>', "explain the images of a list in the run's data folder"))
     .addOption(new Option('--out <folder>', 'where to write (default: RUN/explanations)'))
+    .addOption(new Option('--force', 'write over files that are in the folder of --out already'))
     .addOption(new Option('--nearest <n>', 'training segments shown beside each').default(5).argParser(wholeNumber(1)))
     .addOption(new Option('--json', 'print the JSON, and draw nothing'));
   addPrototypesFlag(command);
@@ -88,7 +90,9 @@ async function explain(run: RunFolder, paths: readonly string[], options: Explai
   if (readable)
     await withGpu(options, async (session) => {
       const work = { session, config: run.config, views };
-      const names = outputNames(readable, out, ['.png', '.json']);
+      const keep = options.out !== undefined && !options.force;
+      const outputs = { folder: out, suffixes: ['.png', '.json'], keep };
+      const names = options.json ? [] : await outputNames(readable, run.config, outputs);
       using segmenter = await openSegmenter(work, weights, [readable]);
       segmenter.usePrototypes(table);
       const source = options.json ? null : await imagesBehind(table, run, list);

@@ -21,10 +21,13 @@ import { imageOf, openSegmenter, segmentAll, type Weights, type Work, weightsOf 
 import { addViewFlags, type ViewFlags, viewsOf } from './segmenting/views.js';
 import { withGpu } from './session.js';
 
+const PANOPTIC_INDEX = 'panoptic.json';
+
 interface PredictOptions extends AdapterOptions, ViewFlags, ObjectFlags {
   readonly list?: string;
   readonly prototypes?: string;
   readonly out?: string;
+  readonly force?: boolean;
   readonly grey?: boolean;
   readonly colour?: boolean;
   readonly overlay?: boolean;
@@ -48,6 +51,7 @@ export function predictCommand(): Command {
     .argument('[images...]', 'image files, folders of them, and patterns such as "*.jpg" (JPEG and PNG)')
     .addOption(new Option('--list <file>', "segment the images of a list in the run's data folder"))
     .addOption(new Option('--out <folder>', 'where to write (default: RUN/predictions)'))
+    .addOption(new Option('--force', 'write over files that are in the folder of --out already'))
     .addOption(new Option('--grey', 'write grey PNGs, without a palette'))
     .addOption(new Option('--colour', 'also write the labels as an RGB image, NAME-colour.png'))
     .addOption(new Option('--overlay', 'also write the image tinted by its labels, NAME-overlay.png'));
@@ -74,7 +78,8 @@ async function predict(run: RunFolder, paths: readonly string[], options: Predic
   if (readable)
     await withGpu(options, async (session) => {
       const work = { session, config: run.config, views };
-      bad.push(...(await predictImages(work, { ...options, weights, table, dataset: readable, out, panoptic })));
+      const keep = options.out !== undefined && !options.force;
+      bad.push(...(await predictImages(work, { ...options, weights, table, dataset: readable, out, keep, panoptic })));
     });
   console.log(`${all.length - bad.length} images segmented; written to ${out}`);
   if (bad.length === 0) return 0;
@@ -89,6 +94,8 @@ export interface PredictionRequest {
   readonly dataset: Dataset;
   /** Folder for the files, which are named after the images. */
   readonly out: string;
+  /** Refuses to write over files that are there. */
+  readonly keep?: boolean;
   readonly grey?: boolean;
   readonly colour?: boolean;
   readonly overlay?: boolean;
@@ -101,7 +108,12 @@ export async function predictImages(work: Work, request: PredictionRequest): Pro
   const { weights, table, dataset, out, grey = false, colour = false, overlay = false, panoptic = null } = request;
   const further = { colour, overlay, panoptic: panoptic !== null };
   const suffixes = Object.entries(further).flatMap(([name, wanted]) => (wanted ? [`-${name}.png`] : []));
-  const names = outputNames(dataset, out, ['.png', ...suffixes]);
+  const names = await outputNames(dataset, work.config, {
+    folder: out,
+    suffixes: ['.png', ...suffixes],
+    further: panoptic ? [PANOPTIC_INDEX] : [],
+    keep: request.keep ?? false,
+  });
   const description = await descriptionOf(work.config);
   const palette = paletteOf(description);
   const entries: PanopticEntry[] = [];
@@ -136,6 +148,6 @@ export async function predictImages(work: Work, request: PredictionRequest): Pro
     (index, error) => bad.push({ name: dataset.names[index]!, message: error.message }),
   );
   if (panoptic && entries.length > 0)
-    await writeFileAtomic(join(out, 'panoptic.json'), `${JSON.stringify(panopticIndex(description, entries))}\n`);
+    await writeFileAtomic(join(out, PANOPTIC_INDEX), `${JSON.stringify(panopticIndex(description, entries))}\n`);
   return bad;
 }

@@ -29,6 +29,8 @@ export interface DatasetOptions {
   readonly reading?: LabelReading;
   /** Where the region masks lie. Default: there are none. */
   readonly regions?: RegionRule | null;
+  /** Whether label and instance files that are listed are read. Default: they are. */
+  readonly labels?: boolean;
 }
 
 /** Enough for the header of a JPEG with an EXIF thumbnail; longer headers cost a second read. */
@@ -64,7 +66,8 @@ export class Dataset {
 
   /** Whether samples come with ids: region masks, or instance maps in the list. */
   get hasIds(): boolean {
-    return this.options.regions != null || this.list.entries.some(({ instances }) => instances !== undefined);
+    const { regions, labels = true } = this.options;
+    return regions != null || (labels && this.list.entries.some(({ instances }) => instances !== undefined));
   }
 
   /** Image paths, as in the list. */
@@ -99,17 +102,17 @@ export class Dataset {
   }
 
   /**
-   * Paths of a sample's files, relative to the root; null for those that there are not.
+   * Paths of a sample's files, relative to the root; null for those that there are not, or that are not read.
    *
    * @throws DataError where the rule for region masks does not fit the sample
    */
   pathsOf(index: number): SamplePaths {
     const entry = this.#entry(index);
-    const { regions } = this.options;
+    const { regions, labels = true } = this.options;
     return {
       image: entry.image,
-      label: entry.label,
-      instances: entry.instances ?? null,
+      label: labels ? entry.label : null,
+      instances: (labels && entry.instances) || null,
       regions: regions ? regionPath(regions, entry, this.list.file) : null,
     };
   }

@@ -33,7 +33,8 @@ export function parseRegionRule(text: string): RegionRule {
 export function regionPath(rule: RegionRule, entry: ListEntry, list: string): string {
   if ('template' in rule) {
     const path = withoutEnding(entry.image);
-    return rule.template.replaceAll('{path}', path).replaceAll('{name}', path.slice(path.lastIndexOf('/') + 1));
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    return rule.template.replace(/\{(path|name)\}/g, (_, which) => (which === 'path' ? path : name));
   }
   const [from, to] = rule.replace;
   const path = entry.label ?? entry.image;
@@ -42,7 +43,7 @@ export function regionPath(rule: RegionRule, entry: ListEntry, list: string): st
       path,
       `line ${entry.line} of ${list}: ${JSON.stringify(from)}, to be replaced by ${JSON.stringify(to)} for the region mask, is not in this path; give a path with {name} instead`,
     );
-  return path.replaceAll(from, to);
+  return path.replaceAll(from, () => to); // a text would have $& and the like in it
 }
 
 /** A path without the ending of its file name. */

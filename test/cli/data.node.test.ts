@@ -1,9 +1,10 @@
 /** `segsort data`, in this process. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findClasses, findList, openList } from '../../src/cli/data_folder.js';
+import { makeScenes } from '../../src/cli/demo.js';
 import { runCli } from '../../src/cli/program.js';
 import { decodeLabels, encodeGreyPng, encodePng } from '../../src/data/codecs.js';
 import { parseDescription } from '../../src/data/description_file.js';
@@ -109,6 +110,9 @@ describe('segsort data', () => {
     const encoded = decodeLabels(await readFile(path('ids', 'ulm', 'x.png')), 'x.png');
     expect(Array.from(encoded.data)).toEqual([7, 8, 33, 24, 0, 26]);
     expect((await run(...args, path('predictions'))).code).toBe(2);
+    const again = await run(...args, path('ids'));
+    expect([again.code, again.err]).toEqual([2, expect.stringContaining(`${path('ids')} has ulm/x.png already`)]);
+    expect((await run(...args, path('ids'), '--force')).code).toBe(0);
   });
 
   it("adds a list of one's own folders to those there are", async () => {
@@ -132,12 +136,21 @@ describe('segsort data', () => {
     ['an unknown sub-command', ['chek'], "unknown command 'chek'"],
     ['no list', ['check', 'src'], 'src has neither train.txt nor val.txt'],
     ['no such list', ['check', 'src', 'x.txt'], 'there is no list x.txt'],
+    ['no number', ['check', 'src', '--workers', ''], 'It must be an integer of at least 0'],
   ])('ends with 2 for %s', async (_, args, message) => {
     const { code, err } = await run(...args);
     expect(code).toBe(2);
     expect(err).toMatch(/^segsort: /);
     expect(err).toContain(message);
   });
+});
+
+it('gives the scenes of every demo a folder of their own', async () => {
+  const scenes = path('demos');
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const made = async (trainScenes: number) => (await makeScenes({ scenes, trainScenes, valScenes: 4 })).folder;
+  expect([await made(12), await made(3)]).toEqual([join(scenes, 'digits-12-4'), join(scenes, 'digits-3-4')]);
+  expect(await readdir(join(scenes, 'digits-12-4', 'JPEGImages'))).toHaveLength(16);
 });
 
 describe('a described folder', () => {

@@ -247,6 +247,14 @@ describe('segsort evaluate', () => {
     });
   });
 
+  it('names the label file that holds what is no class', async () => {
+    const labels = { width: SIDE, height: SIDE, data: new Uint8Array(SIDE * SIDE).fill(9, 5) };
+    await writeFile(path('data', 'labels', 'stray.png'), encodeGreyPng(labels));
+    await writeFile(path('data', 'stray.txt'), 'images/3.png labels/3.png\nimages/4.png labels/stray.png\n');
+    const { code, err } = await run('evaluate', path('pixels'), '--list', 'stray.txt', '--sheet', '0');
+    expect([code, err]).toEqual([1, expect.stringContaining('labels/stray.png: holds the label 9, which is none of')]);
+  });
+
   it.each([
     ['images without labels', ['--list', 'unlabelled.txt'], 'unlabelled.txt has no labels to score by'],
     ['objects that the list does not have', ['--panoptic', '--list', 'plain.txt'], 'has no instance maps'],
@@ -309,11 +317,13 @@ describe('segsort predict', () => {
     expect(labels.data).toEqual(decodeLabels(await readFile(path('out', '3.png')), '3.png').data);
   });
 
-  it('gives the results of images that are named alike names of their own', () => {
+  it('gives the results of images that are named alike names of their own', async () => {
     const entries = ['a.jpg', 'a-overlay.png', 'b.png'].map((image, i) => ({ image, label: null, line: i + 1 }));
     const dataset = new Dataset(folderFiles(path('data')), { file: 'list', entries });
-    expect(outputNames(dataset, path('out'), ['.png'])).toEqual(['a', 'a-overlay', 'b']);
-    expect(outputNames(dataset, path('out'), ['.png', '-overlay.png'])).toEqual(['a.jpg', 'a-overlay.png', 'b']);
+    const { config } = await RunFolder.open(path('run'));
+    const names = (...suffixes: string[]) => outputNames(dataset, config, { folder: path('names'), suffixes });
+    expect(await names('.png')).toEqual(['a', 'a-overlay', 'b']);
+    expect(await names('.png', '-overlay.png')).toEqual(['a.jpg', 'a-overlay.png', 'b']);
   });
 
   it('counts the pixels of the least object in the image', async () => {
@@ -325,13 +335,50 @@ describe('segsort predict', () => {
   it('does not overwrite the images that it reads', async () => {
     const images = path('data', 'images');
     const { code, err } = await run('predict', path('run'), join(images, '3.png'), '--out', images);
-    expect([code, err]).toEqual([2, expect.stringContaining('is an image to be read; name another folder')]);
+    expect([code, err]).toEqual([2, expect.stringContaining('is an image of the data set; name another folder')]);
     const { err: nothing } = await run('predict', path('run'), join(images, '*.bmp'));
     expect(nothing).toContain('no .jpg, .jpeg or .png matches');
+  });
+
+  it('does not overwrite labels, nor what it was not told to', async () => {
+    await mkdir(path('data', 'flat'));
+    await copyFile(path('data', 'images', '3.png'), path('data', 'flat', 'a.jpg'));
+    await copyFile(path('data', 'labels', '3.png'), path('data', 'flat', 'a.png'));
+    await writeFile(path('data', 'flat.txt'), 'flat/a.jpg flat/a.png\n');
+    await writeFile(path('data', 'outside.txt'), '../data/flat/a.jpg\n');
+    const truth = await readFile(path('data', 'labels', '3.png'));
+    const predict = (...args: string[]) => run('predict', path('pixels'), ...args);
+
+    const labels = await predict('--list', 'flat.txt', '--out', path('data'), '--force');
+    expect([labels.code, labels.err]).toEqual([
+      2,
+      expect.stringContaining('flat/a.png is a label file of the data set'),
+    ]);
+    const outside = await predict('--list', 'outside.txt', '--out', path('elsewhere'));
+    expect([outside.code, outside.err]).toEqual([2, expect.stringContaining('data/flat/a.png would lie outside')]);
+    const image = path('data', 'images', '3.png');
+    const named = await predict(image, '--out', path('data', 'labels'));
+    expect([named.code, named.err]).toEqual([2, expect.stringContaining('labels has 3.png already')]);
+    for (const file of [path('data', 'labels', '3.png'), path('data', 'flat', 'a.png')])
+      expect(await readFile(file)).toEqual(truth);
+
+    expect((await predict(image, '--out', path('own'))).code).toBe(0);
+    const again = await predict(image, '--out', path('own'));
+    expect([again.code, again.err]).toEqual([2, expect.stringContaining('or write over them with --force')]);
+    expect((await predict(image, '--out', path('own'), '--force')).code).toBe(0);
+    // The run's own folder is always written anew.
+    for (let time = 0; time < 2; time++) expect((await predict(image)).code).toBe(0);
   });
 });
 
 describe('segsort explain', () => {
+  it('writes over no file unless told to', async () => {
+    await mkdir(path('told', 'images'), { recursive: true });
+    await writeFile(path('told', 'images', '3.json'), '{}');
+    const { code, err } = await run('explain', path('run'), '--list', 'plain.txt', '--out', path('told'));
+    expect([code, err]).toEqual([2, expect.stringContaining('told has images/3.json already')]);
+  });
+
   it('draws the training segments behind every segment, and writes them as JSON', async () => {
     const { code, out } = await run('explain', path('run'), '--list', 'plain.txt', '--nearest', '2');
     expect(code).toBe(0);

@@ -3,6 +3,8 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openList } from '../../src/cli/data_folder.js';
+import { photoRegions } from '../../src/cli/training/region_masks.js';
 import { regionsOfGrid } from '../../src/contours/grid.js';
 import { decodeIds, decodeImage, decodeLabels, encodePng } from '../../src/data/codecs.js';
 import { run } from '../support/command.js';
@@ -73,6 +75,44 @@ it('goes on past a bad image and names it', async () => {
   expect(err).toContain('1 of 2 images could not be read');
   expect(err).toContain('photos/gone.png');
   expect((await mask('some', 'photos', 'two.png')).width).toBe(SIZE);
+});
+
+it('writes over no photo, and no mask over another', async () => {
+  const photo = () => readFile(path('data', 'photos', 'two.png'));
+  const before = await photo();
+  await mkdir(path('data', 'photos', 'sub'));
+  await writeFile(path('data', 'photos', 'sub', 'two.png'), before);
+  await writeFile(path('data', 'photos', 'two.jpg'), before);
+  const lists: [string, string[], string, RegExp][] = [
+    ['outside.txt', ['../data/photos/two.png'], 'regions', /two\.png would lie outside/],
+    ['own.txt', ['photos/two.png', 'two.png'], 'data/photos', /photos\/two\.png is an image of the data set/],
+    ['label.txt', ['two.jpg photos/two.png'], 'data/photos', /photos\/two\.png is a label file of the data set/],
+    ['alike.txt', ['photos/two.png', 'photos/two.jpg'], 'regions', /two\.png and photos\/two\.jpg would share/],
+    ['there.txt', ['two.jpg'], 'data/photos', /photos has two\.png already/],
+    ['beside.txt', ['photos/two.png', 'photos/two-ucm.png'], 'regions', /two images would share .*two-ucm\.png/],
+  ];
+  for (const [list, images, out, message] of lists) {
+    await writeFile(path('data', list), images.map((line) => `${line}\n`).join(''));
+    const { code, err } = await contours(list, out, '--ucm');
+    expect([list, code, err]).toEqual([list, 2, expect.stringMatching(message)]);
+    expect(await photo()).toEqual(before);
+  }
+});
+
+it('keeps masks for training by the contents of the photos', async () => {
+  const open = (list: string) => openList(path('data'), list, 'list');
+  const options = { root: path('data'), regionsPerImage: 2, workers: 0, cache: path('cache') };
+  await writeFile(path('data', 'three.txt'), 'photos/three.png\n');
+  const { template } = (await photoRegions(await open('three.txt'), options)) as { template: string };
+  const made = template.replace('{path}', 'photos/three');
+  const { mtimeMs } = await stat(made);
+  await photoRegions(await open('three.txt'), options);
+  expect((await stat(made)).mtimeMs).toBe(mtimeMs);
+  const old = await readFile(made);
+  await writeFile(path('data', 'photos', 'three.png'), striped(2));
+  await photoRegions(await open('three.txt'), options);
+  expect(await readFile(made)).not.toEqual(old);
+  await expect(photoRegions(await open('outside.txt'), options)).rejects.toThrow('would lie outside');
 });
 
 it('refuses what cannot be meant', async () => {

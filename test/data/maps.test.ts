@@ -140,6 +140,12 @@ describe('a region rule', () => {
     expect(path('masks/{name}_0.png')).toBe('masks/x_1.5_0.png');
   });
 
+  it('takes names as they are, with what patterns would mean in them', () => {
+    const odd = { image: 'a/$&{name}.jpg', label: 'segcls/$$.png', line: 1 };
+    expect(regionPath(parseRegionRule('masks/{path}.png'), odd, 'list')).toBe('masks/a/$&{name}.png');
+    expect(regionPath(parseRegionRule('segcls=$&'), odd, 'list')).toBe('$&/$$.png');
+  });
+
   it('never takes the label itself for the regions', () => {
     expect(() => regionPath(parseRegionRule('hed=x'), entry, 'train+.txt')).toThrow(
       'segcls/sub/x.png: line 7 of train+.txt: "hed", to be replaced by "x" for the region mask, is not in this path',

@@ -4,9 +4,12 @@ import { dirname, extname, relative, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { Dataset } from '../../data/dataset.js';
 import { DataError } from '../../data/errors.js';
+import { parseRegionRule } from '../../data/region_rule.js';
 import { folderFiles } from '../../platform/files.node.js';
-import { openList } from '../data_folder.js';
+import type { RunConfig } from '../config/schema.js';
+import { findDescription, openList } from '../data_folder.js';
 import { UsageError } from '../errors.js';
+import { OR_FORCE, requireApart, requireNew } from '../output_files.js';
 import type { RunFolder } from '../run_folder.js';
 import { entriesOf, WITHOUT_REGIONS } from './segmentation.js';
 
@@ -27,10 +30,7 @@ export async function imagesOf(
   if ((list === undefined) === (paths.length === 0))
     throw new UsageError('name either images and folders, or a --list of images');
   if (list !== undefined) {
-    const listed = await openList(run.config.data.root, list, 'list', WITHOUT_REGIONS);
-    if (labels) return listed;
-    const entries = listed.list.entries.map(({ image, line }) => ({ image, label: null, line }));
-    return new Dataset(listed.source, { file: listed.list.file, entries });
+    return openList(run.config.data.root, list, 'list', { ...WITHOUT_REGIONS, labels });
   }
   const files = [...new Set((await Promise.all(paths.map(filesUnder))).flat())];
   const common = commonFolder(files);
@@ -96,13 +96,28 @@ export function describeBadImages(bad: readonly BadImage[], of: number): string 
   return `segsort: ${bad.length} of ${of} images could not be read:${lines.join('')}`;
 }
 
+export interface Outputs {
+  /** Where to write. */
+  readonly folder: string;
+  /** What each image's name is followed by, such as `.png`. */
+  readonly suffixes: readonly string[];
+  /** Files beside those of the images. */
+  readonly further?: readonly string[];
+  /** Refuses to write over files of before. */
+  readonly keep?: boolean;
+}
+
 /**
  * Names for the results of images, without ending: the image's own, with its ending where a file of another
  * would have the same name.
  *
- * @throws UsageError where a result would overwrite an image
+ * @throws UsageError where a result would overwrite a file of the data set, lie outside the folder, or is kept
  */
-export function outputNames(dataset: Dataset, out: string, suffixes: readonly string[]): string[] {
+export async function outputNames(
+  dataset: Dataset,
+  { data }: RunConfig,
+  { folder, suffixes, further = [], keep = false }: Outputs,
+): Promise<string[]> {
   const files = (name: string) => suffixes.map((suffix) => `${name}${suffix}`);
   const stems = dataset.names.map(withoutEnding);
   const counts = new Map<string, number>();
@@ -110,10 +125,12 @@ export function outputNames(dataset: Dataset, out: string, suffixes: readonly st
   const names = stems.map((stem, index) =>
     files(stem).some((file) => counts.get(file)! > 1) ? dataset.names[index]! : stem,
   );
-  const images = new Set(dataset.names.map((name) => resolve(dataset.source.root, name)));
-  for (const file of names.flatMap(files))
-    if (images.has(resolve(out, file)))
-      throw new UsageError(`${resolve(out, file)} is an image to be read; name another folder with --out`);
+  const named = new Map(dataset.names.map((image, index) => [image, names[index]!]));
+  const all = [...[...named.values()].flatMap(files), ...further];
+  const listed = dataset.source.root === resolve(data.root);
+  const where = listed ? (data.regions ?? (await findDescription(data.root))?.regions ?? 'photo') : 'photo';
+  await requireApart(all, folder, dataset, where === 'photo' ? null : parseRegionRule(where));
+  if (keep) await requireNew(all, folder, OR_FORCE);
   return names;
 }
 

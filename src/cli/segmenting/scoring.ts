@@ -1,5 +1,6 @@
 /** Everything that is measured when a labelled data set is segmented. */
 import type { Dataset } from '../../data/dataset.js';
+import { DataError } from '../../data/errors.js';
 import { IGNORE_LABEL } from '../../data/image.js';
 import { BoundaryF, type BoundaryFResult } from '../../evaluation/boundary_f.js';
 import { ConfusionMatrix, type SegmentationScore } from '../../evaluation/confusion.js';
@@ -130,7 +131,11 @@ class Scoring {
   }
 }
 
-/** Segments a labelled data set and scores it, at the size of its images. `visit` sees every image. */
+/**
+ * Segments a labelled data set and scores it, at the size of its images. `visit` sees every image.
+ *
+ * @throws DataError naming a label file with a value that is neither a class nor ignored
+ */
 export async function scoreDataset(
   work: Work,
   segmenter: Segmenter,
@@ -138,7 +143,16 @@ export async function scoreDataset(
   visit: (image: Segmented, score: ImageScore) => Promise<void> | void = () => {},
   measures: Measures = {},
 ): Promise<Scores> {
-  const scoring = new Scoring(work.config.data.classes.length, segmenter.options.stride, measures);
-  await segmentAll(work, segmenter, dataset, (image) => visit(image, scoring.add(image)));
+  const classes = work.config.data.classes.length;
+  const scoring = new Scoring(classes, segmenter.options.stride, measures);
+  await segmentAll(work, segmenter, dataset, (image) => {
+    const stray = truthOf(image).find((label) => label !== IGNORE_LABEL && label >= classes);
+    if (stray !== undefined)
+      throw new DataError(
+        dataset.pathsOf(image.index).label,
+        `holds the label ${stray}, which is none of the ${classes} classes; \`segsort data check\` names all such files`,
+      );
+    return visit(image, scoring.add(image));
+  });
   return scoring.scores();
 }
