@@ -13,6 +13,7 @@ import { type Browser, chromium } from 'playwright-core';
 import { chromeForTests } from '../scripts/chrome.js';
 import { writeResults } from './harness/files.node.js';
 import { OPTIONS, sessionOptions } from './harness/options.js';
+import { engineFails } from './harness/outcome.js';
 import type { BenchResults } from './harness/results.js';
 import { report } from './harness/table.js';
 import { buildPage, servePage } from './page/build.node.js';
@@ -53,6 +54,7 @@ async function runInChrome(): Promise<void> {
     const results: BenchResults = { ...told, environment };
     console.log(report(results));
     if (out) console.log(`written: ${(await writeResults(out, results)).join(', ')}`);
+    if (engineFails(results)) process.exitCode = 1;
   } finally {
     await browser.close();
   }

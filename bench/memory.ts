@@ -9,17 +9,17 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RECOMPUTE_MODES, type RecomputeMode } from '../src/autograd/recompute.js';
 import type { BackboneName } from '../src/models/designs.js';
-import { buildNetwork } from '../src/models/network.js';
 import { writeFileAtomic } from '../src/platform/files.node.js';
 import { type Gpu, openGpu } from '../src/platform/gpu.js';
-import { segsortObjective } from '../src/segsort/objectives/segsort.js';
-import { type Precision, Trainer, type TrainingBatch } from '../src/segsort/trainer.js';
+import { PRECISIONS } from '../src/segsort/trainer.js';
 import type { Plan } from '../src/tensor/plan.js';
-import { Runtime } from '../src/tensor/runtime.js';
-import { hostData } from '../src/tensor/types.js';
+import { planOf } from './cases/training.js';
 
-const [batch = '8', crop = '336', backbone = 'resnet101', precision = 'f32', out] = process.argv.slice(2);
+const [batch = '8', crop = '336', network = 'resnet101', stored = 'f32', out] = process.argv.slice(2);
 const [images, side] = [Number(batch), Number(crop)];
+const backbone = network as BackboneName;
+const precision = PRECISIONS.find((each) => each === stored);
+if (!precision) throw new Error(`the precision is one of ${PRECISIONS.join(', ')}, not ${stored}`);
 
 interface Row {
   readonly kernels: 'cpu' | 'gpu';
@@ -34,35 +34,11 @@ interface Row {
   readonly dispatches: number;
 }
 
-const objective = segsortObjective({
-  ...{ cells: [5, 5], kmeansIterations: 10, concentration: 10, numerator: 'nca', banks: 2 },
-  ...{ capacity: 128, classes: 21, ignore: 255 },
-});
-
-function planOf(gpu: Gpu, cpu: boolean, recompute: RecomputeMode): Plan {
+function planFor(gpu: Gpu, cpu: boolean, recompute: RecomputeMode): Plan {
   // A device of any kind; what is planned for is an adapter with room enough.
   const limits = { ...limitsOf(gpu), maxStorageBufferBindingSize: 2 ** 32 - 4 };
-  using runtime = new Runtime({ device: gpu.device, facts: { ...gpu.facts, cpu, limits } });
-  using trainer = new Trainer(runtime, buildNetwork({ backbone: backbone as BackboneName, outputs: 32 }), objective, {
-    batch: images,
-    crop: [side, side],
-    steps: 1,
-    learningRate: 1e-3,
-    warmup: 0,
-    power: 0.9,
-    momentum: 0.9,
-    weightDecay: 5e-4,
-    headRateFactor: 10,
-    mean: [122.675, 116.669, 104.008],
-    seed: 1,
-    recompute,
-    precision: precision as Precision,
-  });
-  const data: TrainingBatch = {
-    canvas: { shape: [images, side, side], dtype: 'u32', data: hostData('u32', images * side * side) },
-    placement: { shape: [images, 8], dtype: 'f32', data: hostData('f32', images * 8) },
-  };
-  return trainer.plan(data);
+  const facts = { ...gpu.facts, cpu, limits };
+  return planOf({ device: gpu.device, facts }, { backbone, batch: images, crop: side, recompute, precision });
 }
 
 /** The device's limits as an object of their own: those of WebGPU are getters of a prototype. */
@@ -82,7 +58,7 @@ const rows: Row[] = [];
 for (const kernels of ['cpu', 'gpu'] as const) {
   let plain = 0;
   for (const recompute of RECOMPUTE_MODES) {
-    const plan = planOf(gpu, kernels === 'cpu', recompute);
+    const plan = planFor(gpu, kernels === 'cpu', recompute);
     const flops = plan.steps.reduce((sum, step) => sum + step.flops, 0);
     if (recompute === 'none') plain = flops;
     rows.push({

@@ -5,9 +5,10 @@
  * has, and so what share of it replaying takes. By turns with the replay, the three calls of the API that a dispatch cannot do
  * without are made by themselves (bare calls): what Dawn and Node's binding cost on this machine at that time.
  *
- *   node scripts/run_bench.mjs overhead [runs=300] [step=] [out=bench/results/overhead.json]
+ *   node scripts/run_bench.mjs overhead [runs=300] [step=MILLISECONDS or FOLDER] [out=bench/results/overhead.json]
  *
- * `step` is what such a step takes on your GPU, in milliseconds, as measured; without it no share is given. Times of the
+ * `step` is what such a step, of 8 crops of 336x336, takes on your GPU, in milliseconds as measured; or the folder in which
+ * `bench/gpu_session.sh` left what it measured. Without it, or where nothing was, no share is given. Times of the
  * thread are those the system counts (Linux), else its wall time while nothing is waited for.
  */
 import { readFileSync } from 'node:fs';
@@ -15,11 +16,8 @@ import { mkdir } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { dirname } from 'node:path';
 import { create } from 'webgpu';
-import { buildNetwork } from '../src/models/network.js';
 import { writeFileAtomic } from '../src/platform/files.node.js';
 import { openGpu } from '../src/platform/gpu.js';
-import { segsortObjective } from '../src/segsort/objectives/segsort.js';
-import { Trainer } from '../src/segsort/trainer.js';
 import { buildExecutable, type Executable } from '../src/tensor/executable.js';
 import type { Tensor } from '../src/tensor/graph.js';
 import type { AdapterFacts } from '../src/tensor/op.js';
@@ -31,10 +29,16 @@ import { type ReplayPhase, replay, type WatchReplay } from '../src/tensor/replay
 import { Runtime } from '../src/tensor/runtime.js';
 import { traceStep } from '../src/tensor/trace.js';
 import { f32, hostTensor } from '../src/tensor/types.js';
+import { planOf } from './cases/training.js';
+import { millisecondsOfStep } from './harness/step_time.node.js';
 
 const given = new Map(process.argv.slice(2).map((argument) => argument.split('=') as [string, string]));
 const runs = Number(given.get('runs') ?? 300);
-const stepMilliseconds = given.has('step') ? Number(given.get('step')) : null;
+/** The step whose commands are counted, of ResNet-101 with PSP head. */
+const TRAINING = { batch: 8, crop: 336 } as const;
+const step = given.get('step');
+// Anything but a number is a folder.
+const stepMilliseconds = !step ? null : Number(step) || (await millisecondsOfStep(step, 'resnet101', TRAINING));
 const out = given.get('out') ?? 'bench/results/overhead.json';
 const DISPATCHES = 1000;
 
@@ -181,23 +185,9 @@ const UNREAL = {
   removeEventListener() {},
 } as unknown as GPUDevice;
 
-/** Commands of a training step of ResNet-101 with PSP head on a GPU, 8 crops of 336x336. */
+/** Commands of the training step on a GPU. */
 function commandsOfTraining(): { dispatches: number; copies: number } {
-  const crop = 336;
-  const batch = 8;
-  using runtime = new Runtime({ device: UNREAL, facts: GPU_FACTS });
-  const objective = segsortObjective({
-    ...{ cells: [5, 5], kmeansIterations: 10, concentration: 10, numerator: 'nca', banks: 2, capacity: 128 },
-    ...{ classes: 21, ignore: 255 },
-  });
-  using trainer = new Trainer(runtime, buildNetwork({ backbone: 'resnet101', outputs: 32 }), objective, {
-    ...{ batch, crop: [crop, crop], steps: 1000, learningRate: 2e-3, warmup: 0, power: 0.9, momentum: 0.9 },
-    ...{ weightDecay: 5e-4, headRateFactor: 10, mean: [122.675, 116.669, 104.008], seed: 1 },
-  });
-  const { steps } = trainer.plan({
-    canvas: hostTensor([batch, crop, crop], new Uint32Array(batch * crop * crop), 'u32'),
-    placement: hostTensor([batch, 8], new Float32Array(batch * 8)),
-  });
+  const { steps } = planOf({ device: UNREAL, facts: GPU_FACTS }, { backbone: 'resnet101', ...TRAINING });
   const commands = steps.flatMap((step) => step.commands);
   const dispatches = commands.filter((command) => 'source' in command).length;
   return { dispatches, copies: commands.length - dispatches };
@@ -238,7 +228,7 @@ const training = commandsOfTraining();
 const replayMilliseconds = clean((real.best * (training.dispatches + training.copies)) / 1000);
 const share = stepMilliseconds === null ? null : clean(replayMilliseconds / stepMilliseconds);
 console.log(
-  `a training step of ResNet-101 + PSP, 8 x 336x336, has ${training.dispatches} dispatches and ${training.copies} copies on a GPU: about ${replayMilliseconds.toFixed(1)} ms of the host's thread${share === null ? '' : `, ${(100 * share).toFixed(1)}% of a step of ${stepMilliseconds} ms`}`,
+  `a training step of ResNet-101 + PSP, ${TRAINING.batch} x ${TRAINING.crop}x${TRAINING.crop}, has ${training.dispatches} dispatches and ${training.copies} copies on a GPU: about ${replayMilliseconds.toFixed(1)} ms of the host's thread${share === null ? '' : `, ${(100 * share).toFixed(1)}% of a step of ${stepMilliseconds} ms`}`,
 );
 const { driver, backend } = facts;
 const report = {

@@ -2,7 +2,7 @@
 import { type HostTensor, type Shape, sizeOf } from '../../src/tensor/types.js';
 import { relativeError } from '../../test/support/compare.js';
 import type { Case, Computation } from '../harness/types.js';
-import { bytesOfAll, noise } from './operands.js';
+import { bytesOfAll, heldOperands, noise } from './operands.js';
 import { addOuterProducts, addProduct, addProductTransposed, type RowIndex } from './plain_products.js';
 
 export type Bottlenecks = Extract<Computation, { kind: 'bottlenecks' }>;
@@ -36,6 +36,7 @@ export function bottlenecksCase(shape: Omit<Bottlenecks, 'kind'>): Case {
   const inner = channels / 4;
   if (channels % 16 !== 0) throw new Error(`bottlenecks: ${channels} channels are no multiple of 16`);
   const products = pixels * (2 * channels * inner + 9 * inner * inner);
+  const operands = heldOperands(() => operandsOf(computation));
   let expected: Float64Array[] | undefined;
   return {
     name: `${blocks} bottlenecks d${dilation}, ${size}x${size}x${channels}, forward + backward`,
@@ -43,10 +44,10 @@ export function bottlenecksCase(shape: Omit<Bottlenecks, 'kind'>): Case {
     // Forward, and the gradients of each product's two operands.
     flops: blocks * 3 * 2 * products,
     bytes: 2 * bytesOfAll(...shapesOf(shape)) + 4,
-    operands: () => operandsOf(computation),
+    operands,
     tolerance: 1e-2,
     errorOf(results) {
-      expected ??= bottlenecksReference(computation, operandsOf(computation));
+      expected ??= bottlenecksReference(computation, operands());
       if (results.length !== expected.length) return Number.POSITIVE_INFINITY;
       return Math.max(
         // The loss has no such excuse.

@@ -1,18 +1,21 @@
 /** Layers that cost little arithmetic, checked everywhere. */
 import { relativeError } from '../../test/support/compare.js';
 import type { Case } from '../harness/types.js';
-import { bytesOfAll, noise } from './operands.js';
+import { bytesOfAll, heldOperands, heldReference, noise } from './operands.js';
 
-/** A case whose results are all computed in float64, anew for each contender. */
+/** A case whose results are all computed in float64. */
 function checkedEverywhere(
   theCase: Omit<Case, 'errorOf' | 'tolerance'> & { readonly tolerance?: number },
   reference: (...operands: Float32Array[]) => Float64Array[],
 ): Case {
+  const operands = heldOperands(theCase.operands);
+  const expectedOf = heldReference(() => reference(...operands().map(({ data }) => data as Float32Array)));
   return {
     tolerance: 1e-4,
     ...theCase,
+    operands,
     errorOf(results) {
-      const expected = reference(...theCase.operands().map(({ data }) => data as Float32Array));
+      const expected = expectedOf();
       if (results.length !== expected.length) return Number.POSITIVE_INFINITY;
       return Math.max(
         ...expected.map((values, i) =>
@@ -88,7 +91,7 @@ export function softmaxCase(rows: number, columns: number): Case {
 }
 
 export function argmaxCase(rows: number, columns: number): Case {
-  const operands = () => [noise([rows, columns], 1, 3)];
+  const operands = heldOperands(() => [noise([rows, columns], 1, 3)]);
   return {
     name: `argmax ${rows}x${columns}`,
     computation: { kind: 'argmax', rows, columns },

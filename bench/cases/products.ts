@@ -2,7 +2,7 @@
 import type { Shape } from '../../src/tensor/types.js';
 import { relativeError } from '../../test/support/compare.js';
 import type { Case, ConvShape } from '../harness/types.js';
-import { bytesOfAll, noise } from './operands.js';
+import { bytesOfAll, heldOperands, noise } from './operands.js';
 import { probes, timesVector } from './probes.js';
 
 /** What each probe of the result should give; computed once. */
@@ -21,7 +21,7 @@ function checkedByProbes(columns: number, expected: () => Expected): Case['error
 }
 
 export function matmulCase(m: number, n: number, k: number): Case {
-  const operands = () => [noise([m, k], 1), noise([k, n], 2, 1 / Math.sqrt(k))];
+  const operands = heldOperands(() => [noise([m, k], 1), noise([k, n], 2, 1 / Math.sqrt(k))]);
   return {
     name: m === n && n === k ? `matmul ${m}^3` : `matmul ${m}x${k} by ${k}x${n}`,
     computation: { kind: 'matmul', m, n, k },
@@ -70,11 +70,12 @@ export function convCase(kind: ConvKind, shape: ConvShape): Case {
   const taps = shape.kernel ** 2;
   const pixels = outputs[0]! * outputs[1]! * outputs[2]!;
   const deviation = 1 / Math.sqrt(taps * (kind === 'conv2d-input-grad' ? shape.outputs : shape.inputs));
-  const operands = {
+  const make = {
     conv2d: () => [noise(images, 1), noise(filter, 2, deviation)],
     'conv2d-input-grad': () => [noise(outputs, 3), noise(filter, 2, deviation)],
     'conv2d-filter-grad': () => [noise(images, 1), noise(outputs, 3, 1 / Math.sqrt(pixels))],
   }[kind];
+  const operands = heldOperands(make);
   return {
     name: titleOf(kind, shape),
     computation: { kind, ...shape },

@@ -15,6 +15,7 @@ import { preparedStep } from '../harness/engine.js';
 import type { Workload } from '../harness/types.js';
 import { noise } from './operands.js';
 import type { SuiteOptions } from './suites.js';
+import { CAPACITY } from './training.js';
 
 type Body = (...operands: TensorLike[]) => Record<string, Tensor>;
 
@@ -70,7 +71,6 @@ const cycle = (shape: readonly number[], length: number, labels = length) =>
 
 export function segsortWorkloads({ batch }: SuiteOptions): Workload[] {
   const clusters = 25;
-  const capacity = 96;
   const queries = batch * PIXELS;
   const kmeans = workload(
     `k-means, 10 iterations, ${batch}x42x42x36, ${clusters} clusters`,
@@ -82,16 +82,16 @@ export function segsortWorkloads({ batch }: SuiteOptions): Workload[] {
     0.01,
   );
   const loss = workload(
-    `NCA loss + gradient, ${queries} pixels, 3x${batch * capacity} prototypes`,
+    `NCA loss + gradient, ${queries} pixels, 3x${batch * CAPACITY} prototypes`,
     () => [
       noise([queries, CHANNELS], 1),
-      noise([batch * capacity, CHANNELS], 2),
-      noise([2 * batch * capacity, CHANNELS], 3),
+      noise([batch * CAPACITY, CHANNELS], 2),
+      noise([2 * batch * CAPACITY, CHANNELS], 3),
       // A pixel has the label of its own segment.
-      cycle([queries], batch * capacity, 21),
-      cycle([queries], batch * capacity),
-      cycle([batch * capacity], 21),
-      cycle([2 * batch * capacity], 21),
+      cycle([queries], batch * CAPACITY, 21),
+      cycle([queries], batch * CAPACITY),
+      cycle([batch * CAPACITY], 21),
+      cycle([2 * batch * CAPACITY], 21),
     ],
     (embedding, prototypes, bank, labels, own, prototypeLabels, bankLabels) => {
       const unit = l2Normalize(embedding!);

@@ -3,6 +3,7 @@
  * subgroup matrices, and bytes copied. Each is the best of several kernels, since no one kernel suits CPU adapters and GPUs.
  */
 import type { Gpu } from '../../src/platform/gpu.js';
+import { inDialect, type MatrixDialect, type SubgroupMatrixConfig } from '../../src/platform/matrix_units.js';
 import { linearGrid } from '../../src/tensor/op.js';
 import { packUniforms, type Shader, specialize } from '../../src/tensor/wgsl.js';
 import copySource from '../ceilings/copy.wgsl';
@@ -18,6 +19,11 @@ export type CeilingKind = 'f32' | 'f16' | 'matrix units' | 'copy kernel' | 'copy
 interface Attempt {
   readonly kind: CeilingKind;
   readonly variant: string;
+  /** Compiles it; what it allocates is added to `owned`. */
+  make(owned: GPUBuffer[]): Promise<Work>;
+}
+
+interface Work {
   /** Work of one repetition, in FLOPs or bytes. */
   readonly work: number;
   /** Encodes so many repetitions of the work. */
@@ -29,19 +35,23 @@ export interface CeilingOptions {
   /** Milliseconds that one measurement should take; a few are made of each kernel. Default 40. */
   readonly milliseconds?: number;
   readonly log?: (line: string) => void;
+  /** Receives what a reader has to know: which kernels do not run, and why. */
+  readonly note?: (line: string) => void;
 }
 
-/** Measures every ceiling this device has, the best of each kind. */
+/** Measures every ceiling this device has, the best of each kind. Kernels that do not run are left out, with a note. */
 export async function measureCeilings(gpu: Gpu, options: CeilingOptions): Promise<Ceiling[]> {
   const { device } = gpu;
   const owned: GPUBuffer[] = [];
   const found = new Map<CeilingKind, Ceiling>();
   try {
-    for (const make of [...arithmeticAttempts(gpu), ...copyAttempts(gpu)]) {
-      const attempt = await make(owned);
-      options.log?.(`ceilings: ${attempt.kind}, ${attempt.variant}`);
-      const { kind, variant } = attempt;
-      const rates = await ratesOf(device, attempt, options);
+    for (const { kind, variant, make } of [...arithmeticAttempts(gpu), ...copyAttempts(gpu)]) {
+      options.log?.(`ceilings: ${kind}, ${variant}`);
+      const rates = await checked(device, async () => ratesOf(device, variant, await make(owned), options));
+      if (typeof rates === 'string') {
+        options.note?.(`no ceiling of ${kind} by ${variant}: ${rates.split('\n', 1)[0]}`);
+        continue;
+      }
       const best = found.get(kind);
       const tried = { ...best?.tried, [variant]: rates.rate };
       const faster = !best || rates.rate > best.rate ? { ...rates, variant } : best;
@@ -52,6 +62,16 @@ export async function measureCeilings(gpu: Gpu, options: CeilingOptions): Promis
     for (const buffer of owned) buffer.destroy();
   }
   return [...found.values()];
+}
+
+/** What `run` resolves with, or what went wrong, which then is nobody else's error. */
+async function checked<T extends object>(device: GPUDevice, run: () => Promise<T>): Promise<T | string> {
+  const scopes = ['validation', 'out-of-memory', 'internal'] as const;
+  for (const scope of scopes) device.pushErrorScope(scope);
+  const outcome = await run().catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+  let wrong: string | undefined;
+  for (const _ of scopes) wrong = (await device.popErrorScope())?.message ?? wrong;
+  return typeof outcome === 'string' ? outcome : (wrong ?? outcome);
 }
 
 /** The better of two measurements of the same device, such as before and after all others. */
@@ -65,7 +85,8 @@ export function bestCeilings(first: readonly Ceiling[], second: readonly Ceiling
 
 async function ratesOf(
   device: GPUDevice,
-  { variant, work, encode }: Attempt,
+  variant: string,
+  { work, encode }: Work,
   { clock, milliseconds = 40 }: CeilingOptions,
 ): Promise<Pick<Ceiling, 'rate' | 'cpuRate'>> {
   const timed = async (repetitions: number) => {
@@ -100,14 +121,12 @@ async function ratesOf(
   return { rate: total / least, cpuRate: Number.isFinite(leastCpu) ? total / leastCpu : null };
 }
 
-type Maker = (owned: GPUBuffer[]) => Promise<Attempt>;
-
 /** Iterations of a loop that count as one repetition. */
 const ITERATIONS = 64;
 /** Longest loop of one dispatch: a watchdog ends dispatches of seconds. */
 const LONGEST = 2 ** 16;
 
-function arithmeticAttempts({ device, facts }: Gpu): Maker[] {
+function arithmeticAttempts({ device, facts }: Gpu): Attempt[] {
   // Enough to fill a large GPU several times over; a CPU has few threads, but all the more time per invocation.
   const size = facts.cpu ? 64 : 256;
   const groups = facts.cpu ? 32 : 4096;
@@ -118,8 +137,8 @@ function arithmeticAttempts({ device, facts }: Gpu): Maker[] {
     flops: number,
     buffers: readonly number[],
     uniforms: Record<string, number>,
-  ): Maker => {
-    return async (owned) => {
+  ): Attempt => {
+    const make: Attempt['make'] = async (owned) => {
       const pipeline = await compile(device, shader, variant);
       const entries = buffers.map((bytes, i) => {
         const buffer = storage(device, owned, bytes);
@@ -134,8 +153,6 @@ function arithmeticAttempts({ device, facts }: Gpu): Maker[] {
         return device.createBindGroup({ layout, entries: [{ binding: 0, resource: { buffer } }, ...entries] });
       };
       return {
-        kind,
-        variant,
         work: flops * ITERATIONS * groups,
         encode(encoder, repetitions) {
           const pass = encoder.beginComputePass();
@@ -148,9 +165,10 @@ function arithmeticAttempts({ device, facts }: Gpu): Maker[] {
         },
       };
     };
+    return { kind, variant, make };
   };
 
-  const makers: Maker[] = [];
+  const attempts: Attempt[] = [];
   const result = groups * size * 16;
   const numbers = { scale: 0.5, offset: 0.25 };
   for (const FUSED of [true, false])
@@ -158,21 +176,21 @@ function arithmeticAttempts({ device, facts }: Gpu): Maker[] {
       const variant = `${CHAINS} vectors, ${FUSED ? 'fma' : 'a * x + y'}`;
       const flops = size * CHAINS * 4 * 2;
       const constants = { CHAINS, FUSED, SIZE: size };
-      makers.push(loop('f32', variant, specialize(vec4Source, constants), flops, [result], numbers));
+      attempts.push(loop('f32', variant, specialize(vec4Source, constants), flops, [result], numbers));
       if (facts.features.has('shader-f16')) {
         const shader = specialize(`enable f16;\n${vec4Source}`, { ...constants, S: 'f16', V: 'vec4h' });
-        makers.push(loop('f16', variant, shader, flops, [result], numbers));
+        attempts.push(loop('f16', variant, shader, flops, [result], numbers));
       }
     }
   for (const CHAINS of [2, 4]) {
     const shader = specialize(mat4Source, { CHAINS, SIZE: size });
-    makers.push(loop('f32', `${CHAINS} products with mat4x4`, shader, size * CHAINS * 16 * 2, [result], numbers));
+    attempts.push(loop('f32', `${CHAINS} products with mat4x4`, shader, size * CHAINS * 16 * 2, [result], numbers));
   }
   for (const { M, N, K, componentType, resultComponentType } of facts.subgroupMatrixConfigs) {
     if (componentType !== 'f16' || !facts.features.has('shader-f16')) continue;
     // Four subgroups of the largest size there is.
     const threads = 4 * facts.subgroupMaxSize;
-    const shader = specialize(matrixSource, { R: resultComponentType, M, N, K, SIZE: threads });
+    const shader = matrixShader({ M, N, K, resultComponentType }, facts.matrixUnits?.dialect ?? 'vectors', threads);
     const subgroups = threads / facts.subgroupMinSize;
     // Where a subgroup may have several sizes, nothing says how many there are of them.
     if (!Number.isInteger(subgroups) || facts.subgroupMinSize !== facts.subgroupMaxSize) continue;
@@ -180,12 +198,21 @@ function arithmeticAttempts({ device, facts }: Gpu): Maker[] {
     const results = groups * 4 * M * N * (resultComponentType === 'f16' ? 2 : 4);
     const flops = subgroups * 4 * 2 * M * N * K;
     const variant = `${M}x${N}x${K}, f16 to ${resultComponentType}`;
-    makers.push(loop('matrix units', variant, shader, flops, [operands, results], {}));
+    attempts.push(loop('matrix units', variant, shader, flops, [operands, results], {}));
   }
-  return makers;
+  return attempts;
 }
 
-function copyAttempts({ device, facts }: Gpu): Maker[] {
+/** The loop of products of halves on matrix units, in workgroups of so many invocations. */
+export function matrixShader(
+  { M, N, K, resultComponentType: Total }: Omit<SubgroupMatrixConfig, 'componentType'>,
+  dialect: MatrixDialect,
+  threads: number,
+): Shader {
+  return specialize(inDialect(matrixSource, { component: 'f16', dialect }), { Total, M, N, K, SIZE: threads });
+}
+
+function copyAttempts({ device, facts }: Gpu): Attempt[] {
   // Far beyond any cache on a GPU; on a CPU, creating a buffer takes 0.5 ms a MiB.
   const bytes = Math.min((facts.cpu ? 32 : 512) * 2 ** 20, facts.limits.maxStorageBufferBindingSize);
   let buffers: readonly [GPUBuffer, GPUBuffer] | undefined;
@@ -193,29 +220,29 @@ function copyAttempts({ device, facts }: Gpu): Maker[] {
     buffers ??= [storage(device, owned, bytes), storage(device, owned, bytes)];
     return buffers;
   };
-  const command: Maker = async (owned) => {
-    const [from, to] = pair(owned);
-    return {
-      kind: 'copy command',
-      variant: 'copyBufferToBuffer',
-      work: 2 * bytes,
-      encode(encoder, repetitions) {
-        for (let i = 0; i < repetitions; i++) encoder.copyBufferToBuffer(from, 0, to, 0, bytes);
-      },
-    };
+  const command: Attempt = {
+    kind: 'copy command',
+    variant: 'copyBufferToBuffer',
+    async make(owned) {
+      const [from, to] = pair(owned);
+      return {
+        work: 2 * bytes,
+        encode(encoder, repetitions) {
+          for (let i = 0; i < repetitions; i++) encoder.copyBufferToBuffer(from, 0, to, 0, bytes);
+        },
+      };
+    },
   };
   const kernels = (facts.cpu ? [4, 16] : [1, 4, 16]).flatMap((VECTORS) =>
-    (VECTORS === 1 || facts.cpu ? [true] : [true, false]).map((SIDE_BY_SIDE): Maker => {
+    (VECTORS === 1 || facts.cpu ? [true] : [true, false]).map((SIDE_BY_SIDE): Attempt => {
       const SIZE = facts.cpu ? 64 : 256;
       const variant = `${VECTORS} vectors${VECTORS > 1 ? `, ${SIDE_BY_SIDE ? 'side by side' : 'a grid apart'}` : ''}`;
-      return async (owned) => {
+      const make: Attempt['make'] = async (owned) => {
         const pipeline = await compile(device, specialize(copySource, { VECTORS, SIDE_BY_SIDE, SIZE }), variant);
         const entries = pair(owned).map((buffer, i) => ({ binding: i + 1, resource: { buffer } }));
         const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
         const grid = linearGrid(bytes / 16 / VECTORS, SIZE);
         return {
-          kind: 'copy kernel',
-          variant,
           work: 2 * bytes,
           encode(encoder, repetitions) {
             const pass = encoder.beginComputePass();
@@ -226,6 +253,7 @@ function copyAttempts({ device, facts }: Gpu): Maker[] {
           },
         };
       };
+      return { kind: 'copy kernel', variant, make };
     }),
   );
   return [command, ...kernels];

@@ -4,7 +4,7 @@ import { type SuiteOptions, suite } from '../cases/suites.js';
 import { bestCeilings, measureCeilings } from './ceilings.js';
 import { ENGINE, type EngineContender, engineContender } from './engine.js';
 import { type Clock, measure } from './measure.js';
-import { type BenchResults, type Environment, FORMAT, type Row } from './results.js';
+import { type BenchResults, type Ceiling, type Environment, FORMAT, type Row } from './results.js';
 import type { Contender } from './types.js';
 
 /** The machine and the JavaScript engine, which only Node or only the browser can tell. */
@@ -72,7 +72,10 @@ export async function runSession(
 
   const rows: Row[] = [];
   const loadBefore = host.loadAverage();
-  let ceilings = await measureCeilings(gpu, { log, clock: host.clock });
+  const note = (line: string) => {
+    if (!notes.includes(line)) notes.push(line);
+  };
+  let ceilings: Ceiling[] = [];
   const results = (): BenchResults => ({
     format: FORMAT,
     date: new Date().toISOString(),
@@ -94,14 +97,16 @@ export async function runSession(
     ...{ rounds, budgetSeconds, sampleMilliseconds: SAMPLE_MILLISECONDS, clock: host.clock, log },
     ...(signal ? { signal } : {}),
   };
+  const measuredCeilings = () => measureCeilings(gpu, { log, note, clock: host.clock });
   try {
+    ceilings = await measuredCeilings();
     for (const benchmark of benchmarks) {
       const row = await measure(benchmark, contenders, engineAmong(contenders, engine), measuring);
       if (row.entries.length > 0) rows.push(row);
       await progress?.(results());
     }
     // Other work may have slowed down the first measurement, or this one.
-    ceilings = bestCeilings(ceilings, await measureCeilings(gpu, { log, clock: host.clock }));
+    ceilings = bestCeilings(ceilings, await measuredCeilings());
   } catch (error) {
     // Stopped by the user: what there is counts.
     if (!signal?.aborted) throw error;

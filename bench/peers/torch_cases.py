@@ -13,6 +13,7 @@ float32 weights.
 """
 
 import base64
+import ctypes
 import json
 import os
 import sys
@@ -188,6 +189,11 @@ def fastest(c, operands, mode):
     return best
 
 
+def bytes_of(x):
+    """Of a contiguous tensor on the CPU. Its own way there, `numpy()`, needs a package that PyTorch does without."""
+    return ctypes.string_at(x.data_ptr(), x.numel() * x.element_size())
+
+
 class Cases:
     def __init__(self):
         self.open = {}
@@ -224,7 +230,7 @@ class Cases:
     def read(self, request):
         case = self.open[request["handle"]]
         arrays = [layout(x).float().contiguous().cpu() for layout, x in zip(case["layouts"], case["results"])]
-        return {"results": [base64.b64encode(x.numpy().tobytes()).decode() for x in arrays]}
+        return {"results": [base64.b64encode(bytes_of(x)).decode() for x in arrays]}
 
     def release(self, request):
         del self.open[request["handle"]]

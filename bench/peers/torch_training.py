@@ -1,9 +1,10 @@
 """A training step of ResNet + PSP head + SegSort loss in PyTorch, as fast as plain PyTorch makes it: images a second, peak memory.
 
   python3 bench/peers/torch_training.py [--depth 50 101] [--batch 8] [--crop 336] [--steps 20] [--modes fp32 tf32 amp]
-    [--formats channels_last contiguous_format] [--device cuda]
+    [--formats channels_last contiguous_format] [--device cuda] [--out results.json]
 
-Prints a JSON object a line for each depth, mode and memory format. The network is the engine's (`src/models/resnet.ts`, `pspnet.ts`):
+Prints a JSON object a line for each depth, mode and memory format; `--out` writes all of them as a list, after each. Ends with 1 if
+nothing could be measured. The network is the engine's (`src/models/resnet.ts`, `pspnet.ts`):
 TF-Slim's ResNet v1 at output stride 8, strides in the last unit of a block; embeddings of 32 channels. The loss is that of
 `src/segsort`: spherical k-means on embedding and location from the 5x5 grid, segments numbered on the device, the NCA loss in
 logarithms against the batch's prototypes and two memory banks. Tables have a fixed capacity, so that the host never waits for
@@ -12,13 +13,17 @@ the device in the middle of a step. Images and labels are made once: loading dat
 
 import argparse
 import json
+import os
+import sys
 import time
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-CLASSES, IGNORE, CONCENTRATION, CELLS, ITERATIONS, BANKS, CAPACITY = 21, 255, 10.0, 5, 10, 2, 96
+# The numbers of bench/cases/training.ts, which the engine's steps have: the two are compared.
+CLASSES, IGNORE, CONCENTRATION, CELLS, ITERATIONS, BANKS, CAPACITY = 21, 255, 10.0, 5, 10, 2, 128
+RATE = 1e-4
 # What takes no part gets this logarithm: finite, so that gradients of empty sums are 0 and not NaN.
 NOTHING = -1e4
 
@@ -153,7 +158,7 @@ class SegsortLoss(nn.Module):
         return (losses * valid).sum() / valid.sum().clamp(min=1)
 
 
-def optimiser_of(backbone, head, rate=2e-3, decay=5e-4):
+def optimiser_of(backbone, head, rate=RATE, decay=5e-4):
     """The head learns ten times as fast, and only weights decay."""
     groups = []
     for module, factor in ((backbone, 1), (head, 10)):
@@ -183,9 +188,6 @@ def measure(depth, mode, memory_format, options):
     torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = True
     torch.manual_seed(1)
-    if cuda:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
     wait = torch.cuda.synchronize if cuda else (lambda: None)
 
     backbone = ResNet({26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}[depth])
@@ -210,6 +212,10 @@ def measure(depth, mode, memory_format, options):
 
     losses = [step() for _ in range(options.warmup)]
     wait()
+    if cuda:
+        # What cuDNN's algorithms were tried in, and what networks before this one left, counts no more.
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     times = []
     for _ in range(options.steps):
         begin = time.perf_counter()
@@ -224,9 +230,6 @@ def measure(depth, mode, memory_format, options):
     together = (time.perf_counter() - begin) * 1000 / options.steps
     times.sort()
     return {
-        "network": f"resnet{depth} psp",
-        "mode": mode,
-        "format": memory_format,
         "batch": options.batch,
         "crop": options.crop,
         "device": torch.cuda.get_device_name() if cuda else f"cpu ({torch.get_num_threads()} threads)",
@@ -251,16 +254,32 @@ def main():
     parser.add_argument("--modes", nargs="+", choices=["fp32", "tf32", "amp"])
     parser.add_argument("--formats", nargs="+", default=["channels_last", "contiguous_format"])
     parser.add_argument("--device", default="cuda" if cuda else "cpu")
+    parser.add_argument("--out")
     options = parser.parse_args()
     if options.crop % 48:
         parser.error(f"--crop {options.crop}: the pyramid needs a multiple of 48")
+    results = []
     for depth in options.depth:
         for mode in options.modes or (["fp32", "tf32", "amp"] if options.device == "cuda" else ["fp32"]):
             for memory_format in options.formats:
+                which = {"network": f"resnet{depth} psp", "mode": mode, "format": memory_format}
                 try:
-                    print(json.dumps(measure(depth, mode, memory_format, options)), flush=True)
-                except RuntimeError as error:  # out of memory: the others may fit
-                    print(json.dumps({"network": f"resnet{depth} psp", "mode": mode, "error": str(error)}), flush=True)
+                    results.append({**which, **measure(depth, mode, memory_format, options)})
+                except Exception as error:  # out of memory: the others may fit
+                    results.append({**which, "error": f"{type(error).__name__}: {error}"})
+                print(json.dumps(results[-1]), flush=True)
+                if options.out:
+                    write(options.out, results)
+                if options.device == "cuda":
+                    torch.cuda.empty_cache()
+    if all("error" in result for result in results):
+        sys.exit("nothing could be measured")
+
+
+def write(path, results):
+    with open(f"{path}.tmp", "w") as file:
+        json.dump(results, file, indent=1)
+    os.replace(f"{path}.tmp", path)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import { suite } from '../../bench/cases/suites.js';
 import { computed } from '../../bench/harness/engine_ops.js';
 import { type MeasureOptions, measure } from '../../bench/harness/measure.js';
 import { sessionOptions } from '../../bench/harness/options.js';
+import { engineFails } from '../../bench/harness/outcome.js';
 import { type BenchResults, type Entry, FORMAT, isMeasured, shareOfCeiling } from '../../bench/harness/results.js';
 import { rooflineSvg } from '../../bench/harness/roofline.js';
 import { quantile, summarize } from '../../bench/harness/statistics.js';
@@ -70,6 +71,15 @@ describe('cases', () => {
       expect(theCase.errorOf(results.map((values) => values.subarray(1)))).toBe(Number.POSITIVE_INFINITY);
     },
   );
+
+  test('operands are made once while a case is measured, and again after another', () => {
+    const [first, second] = [matmulCase(3, 4, 5), matmulCase(3, 4, 6)];
+    const operands = first.operands();
+    expect(first.operands()).toBe(operands);
+    second.operands();
+    expect(first.operands()).not.toBe(operands);
+    expect(first.operands()).toEqual(operands);
+  });
 
   test('a gradient of another dilation is wrong', () => {
     const dilated = convCase('conv2d-filter-grad', { ...geometry, stride: 1, dilation: 2, padding: 2 });
@@ -311,6 +321,13 @@ const RESULTS: BenchResults = {
     },
   ],
 };
+
+test('a run fails where the engine does', () => {
+  expect(engineFails(RESULTS)).toBe(false);
+  const [row] = RESULTS.rows;
+  const entries: Entry[] = [{ contender: 'segsort-webgpu', status: 'wrong', error: 1 }];
+  expect(engineFails({ rows: [...RESULTS.rows, { ...row!, entries }] })).toBe(true);
+});
 
 describe('reporting', () => {
   test('the ceiling that binds is the one that takes longer', () => {

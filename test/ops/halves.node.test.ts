@@ -10,24 +10,12 @@ import { type AdapterFacts, type Kernel, type Op, type Sample, specified } from 
 import { allOps } from '../../src/tensor/ops/index.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { missingFeatures } from '../../src/tensor/select.js';
-import { canBeHalf, hostTensor, isFloat, type NdArray, sizeOf, valuesOf } from '../../src/tensor/types.js';
+import { hostTensor, isFloat, sizeOf, valuesOf } from '../../src/tensor/types.js';
 import { expectClose, HALF_ROUNDING, rounded } from '../support/compare.js';
 import { GPU_FACTS } from '../support/facts.js';
 import { testGpu } from '../support/gpu.js';
+import { withHalves } from '../support/halves.js';
 import { type NullGpu, nullGpu } from '../support/null_gpu.node.js';
-
-const halved = (array: NdArray): NdArray =>
-  array.dtype === 'f32' && array.shape.length > 1 && canBeHalf(array.shape) ? { ...array, dtype: 'f16' } : array;
-
-/** The sample with halves, if the op takes them as they are. */
-function withHalves<P>(op: Op<P>, sample: Sample<P>): Sample<P>[] {
-  const inputs = sample.inputs.map(halved);
-  const taken =
-    inputs.some(({ dtype }) => dtype === 'f16') &&
-    op.halves?.(inputs, sample.params) &&
-    op.infer(inputs, sample.params).every(({ dtype, shape }) => dtype !== 'f16' || canBeHalf(shape));
-  return taken ? [{ ...sample, inputs }] : [];
-}
 
 const samplesOf = (op: Op) => specified(op).samples!().flatMap((sample) => withHalves(op, sample));
 
