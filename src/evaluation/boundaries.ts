@@ -35,6 +35,7 @@ export function boundaryCounts(
   thresholds: readonly number[],
   tolerance = BOUNDARY_TOLERANCE,
 ): BoundaryCounts[] {
+  if (humans.length === 0) throw new RangeError('boundaryCounts: there is no human map to compare with');
   const { width, height } = contours;
   const strengths = pixelStrengths(contours);
   const truths = humans.map((regions) => {

@@ -34,6 +34,7 @@ export function regionAgreements(
   humans: readonly ArrayLike<number>[],
   thresholds: readonly number[],
 ): RegionAgreements {
+  if (humans.length === 0) throw new RangeError('regionAgreements: there is no human map to compare with');
   const { width, height } = contours;
   const pixels = width * height;
   for (const human of humans)

@@ -161,6 +161,7 @@ describe('boundaryCounts', () => {
     expect(() => boundaryCounts(contour(20), [new Uint8Array(7)], [0.5])).toThrow(
       'a human map of 7 pixels, contours of 40x30',
     );
+    expect(() => boundaryCounts(contour(20), [], [0.5])).toThrow('boundaryCounts: there is no human map');
   });
 
   it('scores humans against each other', () => {

@@ -79,6 +79,11 @@ describe('regionAgreements', () => {
     expect(levels[2]!.variation).toBe(1);
     expect(bestCovering).toBe(1);
   });
+
+  it('needs someone to agree with', () => {
+    const grid = gridOfRegions(4, 2, new Uint8Array(8));
+    expect(() => regionAgreements(grid, [], [0.5])).toThrow('regionAgreements: there is no human map');
+  });
 });
 
 function entropy(...maps: ArrayLike<number>[]): number {
