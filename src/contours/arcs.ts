@@ -6,7 +6,10 @@ export interface Arcs {
   /** The two pixels of border i; `inside[i] < outside[i]`. */
   readonly inside: Int32Array;
   readonly outside: Int32Array;
-  /** Direction of the straight piece that border i belongs to, not normalised, in x and y. */
+  /**
+   * Direction of the straight piece that border i belongs to, not normalised, in x and y. Around a single pixel inside of
+   * another region there is none, 0; `watershed` makes no such region, as each minimum takes the pixel below it.
+   */
   readonly dx: Float32Array;
   readonly dy: Float32Array;
 }

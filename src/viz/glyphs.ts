@@ -96,8 +96,7 @@ export interface Glyph {
   readonly ink: readonly (readonly [number, number])[];
 }
 
-/** Font pixels above the baseline, and in all. */
-export const ASCENT = 7;
+/** In font pixels. */
 export const GLYPH_HEIGHT = 9;
 
 const GLYPHS: ReadonlyMap<string, Glyph> = new Map(

@@ -130,6 +130,15 @@ describe('arcs', () => {
     for (let i = 0; i < dx.length; i++) expect(dy[i]! / dx[i]!).toBeCloseTo(0.5, 1);
   });
 
+  it('have a direction wherever the watershed draws them', () => {
+    for (let round = 0; round < 40; round++) {
+      const heights = Float32Array.from({ length: 12 * 9 }, () => random.integer(8) / 8);
+      const { dx, dy } = traceArcs(watershed(heights, 12, 9));
+      expect(dx.length).toBeGreaterThan(0);
+      for (let i = 0; i < dx.length; i++) expect(dx[i] === 0 && dy[i] === 0).toBe(false);
+    }
+  });
+
   it('turn at the corners of closed curves', () => {
     const [width, height] = [20, 16];
     const inside = (i: number) => {
