@@ -100,6 +100,7 @@ export * from './segsort/objectives/objective.js';
 export * from './segsort/objectives/segsort.js';
 export * from './segsort/objectives/softmax.js';
 export * from './segsort/objectives/unsupervised.js';
+export { checkCapacity } from './segsort/ops/segments.js';
 export * from './segsort/panoptic.js';
 export * from './segsort/prototype_table.js';
 export * from './segsort/prototypes.js';

@@ -1,4 +1,5 @@
 /** Sums over the microbatches of a step, such as their gradients, that stay on the GPU. */
+import { disposeOnError } from '../tensor/disposal.js';
 import { assign, currentGraph, type Tensor } from '../tensor/graph.js';
 import { add } from '../tensor/ops/elementwise.js';
 import { zerosLike } from '../tensor/ops/shape.js';
@@ -13,7 +14,9 @@ export class Accumulator implements Disposable {
   /** Starts at zero: f32 of each of the shapes. */
   constructor(runtime: Runtime, shapes: readonly Shape[]) {
     this.#runtime = runtime;
-    this.#sums = shapes.map((shape, i) => runtime.resident(`accumulator ${i}`, { shape, dtype: 'f32' }));
+    this.#sums = disposeOnError((keep) =>
+      shapes.map((shape, i) => keep(runtime.resident(`accumulator ${i}`, { shape, dtype: 'f32' }))),
+    );
   }
 
   /** At the end of the step being traced, the terms are added. */

@@ -59,12 +59,13 @@ export class LossScale implements Disposable {
   }
 
   /**
-   * Appends to the step being traced whether these gradients of the scaled loss are finite, and what becomes of the scale.
-   * Once a step.
+   * Appends to the step being traced whether these gradients of the scaled loss are finite, where that is not known yet, and
+   * what becomes of the scale. Once a step.
    */
-  judge(gradients: readonly TensorLike[]): ScaledGradients & { readonly figures: Record<LossScaleFigure, Tensor> } {
-    const bad = gradients.map(countNonFinite).reduce((total, count) => add(total, count));
-    const finite = equal(bad, scalar(0));
+  judge(
+    gradients: readonly TensorLike[],
+    finite = finiteGradients(gradients),
+  ): ScaledGradients & { readonly figures: Record<LossScaleFigure, Tensor> } {
     const goodSteps = mul(addScalar(this.#goodSteps, 1), finite);
     const grows = greater(goodSteps, scalar(this.#growthInterval - 0.5));
     const scale = currentGraph().use(this.#scale);
@@ -83,6 +84,12 @@ export class LossScale implements Disposable {
   [Symbol.dispose](): void {
     for (const resident of this.state) resident[Symbol.dispose]();
   }
+}
+
+/** f32 scalar: 1 if all gradients are finite, else 0. */
+export function finiteGradients(gradients: readonly TensorLike[]): Tensor {
+  const bad = gradients.map(countNonFinite).reduce((total, count) => add(total, count));
+  return equal(bad, scalar(0));
 }
 
 /** The scale of the step, and the steps skipped so far. */

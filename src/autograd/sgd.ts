@@ -1,4 +1,5 @@
 /** Stochastic gradient descent with momentum over flat groups of parameters: a handful of kernels a step, whatever the network. */
+import { disposeOnError } from '../tensor/disposal.js';
 import { assign, type ResidentLike, type Tensor, type TensorLike } from '../tensor/graph.js';
 import { add, mul, mulScalar, sub, where } from '../tensor/ops/elementwise.js';
 import { pack } from '../tensor/ops/pack.js';
@@ -29,14 +30,16 @@ export class Sgd implements Disposable {
   constructor(runtime: Runtime, groups: readonly SgdGroup[], momentum: number) {
     this.groups = groups;
     this.momentum = momentum;
-    this.#velocities = groups.map(({ parameters }) => {
-      const entries = parameters.entries.map(
-        (entry) => new Resident(momentumName(entry.name), { shape: entry.shape, dtype: 'f32' }),
-      );
-      const velocity = new FlatGroup(momentumName(parameters.flat.name), entries);
-      runtime.allocate(velocity);
-      return velocity;
-    });
+    this.#velocities = disposeOnError((keep) =>
+      groups.map(({ parameters }) => {
+        const entries = parameters.entries.map(
+          (entry) => new Resident(momentumName(entry.name), { shape: entry.shape, dtype: 'f32' }),
+        );
+        const velocity = keep(new FlatGroup(momentumName(parameters.flat.name), entries));
+        runtime.allocate(velocity);
+        return velocity;
+      }),
+    );
   }
 
   /** The trained parameters, group by group. */

@@ -1,4 +1,5 @@
 /** Parameters and running statistics of a network: declared while the network is built, allocated on a runtime later. */
+import { disposeOnError } from '../tensor/disposal.js';
 import { Random, STREAM } from '../tensor/random.js';
 import { FlatGroup, Resident } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
@@ -40,10 +41,6 @@ export class Parameter extends Resident {
     this.part = part;
     this.initializer = initializer;
     this.decay = decay;
-  }
-
-  get trainable(): boolean {
-    return this.role !== 'statistic';
   }
 
   /** The initial values, a function of the seed and the parameter's position in its network. */
@@ -130,13 +127,22 @@ export interface ParameterGroup<K> {
   readonly group: FlatGroup;
 }
 
-/** Puts parameters with equal keys into one flat buffer each, and writes their initial values. */
+/**
+ * Puts parameters with equal keys into one flat buffer each, and writes their initial values.
+ *
+ * @throws Error if one has memory already, as in a network that something else was built on
+ */
 export function allocateParameters<K extends Readonly<Record<string, string | number | boolean>>>(
   runtime: Runtime,
   parameters: readonly Parameter[],
   keyOf: (parameter: Parameter) => K,
   seed: number,
 ): ParameterGroup<K>[] {
+  const taken = parameters.find(({ hasMemory }) => hasMemory);
+  if (taken)
+    throw new Error(
+      `${taken.name} has memory already: a network is one trainer's or segmenter's; give the segmenter of a network that is being trained \`parameters: 'shared'\`, or build another network`,
+    );
   const members = new Map<string, { readonly key: K; readonly entries: Parameter[] }>();
   for (const parameter of parameters) {
     const key = keyOf(parameter);
@@ -145,12 +151,14 @@ export function allocateParameters<K extends Readonly<Record<string, string | nu
     if (found) found.entries.push(parameter);
     else members.set(label, { key, entries: [parameter] });
   }
-  const groups = Array.from(members, ([label, { key, entries }]) => {
-    const group = new FlatGroup(label, entries);
-    runtime.allocate(group);
-    return { key, group };
+  return disposeOnError((keep) => {
+    const groups = Array.from(members, ([label, { key, entries }]) => {
+      const group = keep(new FlatGroup(label, entries));
+      runtime.allocate(group);
+      return { key, group };
+    });
+    for (const [index, parameter] of parameters.entries())
+      runtime.write(parameter, hostTensor(parameter.shape, parameter.initialValues(seed, index)));
+    return groups;
   });
-  for (const [index, parameter] of parameters.entries())
-    runtime.write(parameter, hostTensor(parameter.shape, parameter.initialValues(seed, index)));
-  return groups;
 }

@@ -13,7 +13,7 @@ import { l2Normalize } from '../tensor/ops/normalize.js';
 import { broadcastTo, reshape } from '../tensor/ops/shape.js';
 import { sameShape, showShape } from '../tensor/types.js';
 import { assignClusters } from './ops/assign.js';
-import { type Canvas, gridOf, initialClusters, locations } from './ops/grid.js';
+import { type Canvas, initialClusters, locations } from './ops/grid.js';
 
 export interface ClusteringOptions {
   /** Cells of the initial grid along y and x; their product is the number of clusters. Reference: [5, 5]. */
@@ -25,22 +25,6 @@ export interface ClusteringOptions {
 /** How many cluster ids there can be: one for each cell. */
 export function clusterCount({ cells }: Pick<ClusteringOptions, 'cells'>): number {
   return cells[0] * cells[1];
-}
-
-/**
- * The initial clusters of one image, on the host: `ids[y * width + x]` from 0 to `count - 1`. Cells are
- * `ceil(size / cells)` pixels, so `count` may be less than the product of `cells`.
- */
-export function gridClusters(
-  height: number,
-  width: number,
-  cells: readonly [number, number],
-): { ids: Int32Array<ArrayBuffer>; count: number } {
-  const { cellHeight, cellWidth, rows, columns } = gridOf(height, width, cells);
-  const ids = new Int32Array(height * width);
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) ids[y * width + x] = Math.floor(y / cellHeight) + rows * Math.floor(x / cellWidth);
-  return { ids, count: rows * columns };
 }
 
 /**

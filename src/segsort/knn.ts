@@ -4,6 +4,7 @@
  */
 
 import type { CompiledStep } from '../tensor/compiled_step.js';
+import { disposeOnError } from '../tensor/disposal.js';
 import { assign, type Tensor } from '../tensor/graph.js';
 import { takeAlong } from '../tensor/ops/along.js';
 import { addIntegers } from '../tensor/ops/elementwise.js';
@@ -105,20 +106,20 @@ export class KnnIndex implements Disposable {
     if (longest < GROUP)
       throw new Error(`KnnIndex: ${memory} bytes don't hold two parts of ${GROUP} rows of ${channels} channels`);
     const count = Math.ceil(rows / Math.ceil(rows / longest) / GROUP) * GROUP;
-    const parts: Part[] = [];
-    for (let first = 0; first < rows; first += count) {
-      const own = Math.min(count, rows - first);
-      const before = parts.at(-1);
-      const resident =
-        this.streamed && before?.count === own
-          ? before.resident
-          : runtime.resident(`table rows ${first}-${first + own - 1}`, {
-              shape: [own, padded(channels)],
-              dtype: 'f32',
-            });
-      parts.push({ first, count: own, resident });
-    }
-    this.#parts = parts;
+    this.#parts = disposeOnError((keep) => {
+      const parts: Part[] = [];
+      for (let first = 0; first < rows; first += count) {
+        const own = Math.min(count, rows - first);
+        const before = parts.at(-1);
+        const type = { shape: [own, padded(channels)], dtype: 'f32' } as const;
+        const resident =
+          this.streamed && before?.count === own
+            ? before.resident
+            : keep(runtime.resident(`table rows ${first}-${first + own - 1}`, type));
+        parts.push({ first, count: own, resident });
+      }
+      return parts;
+    });
     const most = Math.max(1, Math.floor(MAXIMA_BYTES / BYTES_PER_ELEMENT.f32 / Math.ceil(count / GROUP)));
     this.batch = batch ?? Math.min(1024, most);
   }

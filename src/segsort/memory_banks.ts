@@ -2,7 +2,9 @@
  * Memory banks: the prototypes of the last few batches, which pixels are also compared with. They make up for small
  * batches, which hold few segments of each class.
  */
+import { disposeOnError } from '../tensor/disposal.js';
 import { assign, currentGraph, type Tensor, type TensorLike } from '../tensor/graph.js';
+import { where } from '../tensor/ops/elementwise.js';
 import { concat } from '../tensor/ops/layout.js';
 import { reshape } from '../tensor/ops/shape.js';
 import type { Resident } from '../tensor/resident.js';
@@ -27,10 +29,14 @@ export class MemoryBanks implements Disposable {
   constructor(runtime: Runtime, options: MemoryBanksOptions) {
     const { banks, rows, channels } = options;
     this.options = options;
-    this.#banks = Array.from({ length: banks }, (_, bank) => ({
-      prototypes: runtime.resident(`segsort/bank_${bank}/prototypes`, { shape: [rows, channels], dtype: 'f32' }),
-      labels: runtime.resident(`segsort/bank_${bank}/labels`, { shape: [rows], dtype: 'i32' }),
-    }));
+    this.#banks = disposeOnError((keep) =>
+      Array.from({ length: banks }, (_, bank) => ({
+        prototypes: keep(
+          runtime.resident(`segsort/bank_${bank}/prototypes`, { shape: [rows, channels], dtype: 'f32' }),
+        ),
+        labels: keep(runtime.resident(`segsort/bank_${bank}/labels`, { shape: [rows], dtype: 'i32' })),
+      })),
+    );
     for (const { prototypes, labels } of this.#banks) {
       runtime.write(prototypes, hostTensor([rows, channels], new Float32Array(rows * channels)));
       runtime.write(labels, hostTensor([rows], new Int32Array(rows).fill(-1), 'i32'));
@@ -60,15 +66,16 @@ export class MemoryBanks implements Disposable {
 
   /**
    * At the end of the step the oldest bank is forgotten and the given prototypes, of any shape with rows * channels
-   * elements (`segsortLoss` gives [N,capacity,D]), become the newest.
+   * elements (`segsortLoss` gives [N,capacity,D]), become the newest. Where `finite`, an f32 scalar, is 0, all stay as they are.
    */
-  update(prototypes: TensorLike, labels: TensorLike): void {
+  update(prototypes: TensorLike, labels: TensorLike, finite: Tensor | null = null): void {
     const { rows, channels } = this.options;
     const graph = currentGraph();
+    const ifFinite = (fresh: Tensor, old: TensorLike) => (finite ? where(finite, fresh, old) : fresh);
     for (const [bank, { prototypes: table, labels: tableLabels }] of this.#banks.entries()) {
       const newer = this.#banks[bank + 1];
-      assign(table, newer ? graph.use(newer.prototypes) : reshape(prototypes, [rows, channels]));
-      assign(tableLabels, newer ? graph.use(newer.labels) : reshape(labels, [rows]));
+      assign(table, ifFinite(newer ? graph.use(newer.prototypes) : reshape(prototypes, [rows, channels]), table));
+      assign(tableLabels, ifFinite(newer ? graph.use(newer.labels) : reshape(labels, [rows]), tableLabels));
     }
   }
 

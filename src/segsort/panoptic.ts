@@ -49,7 +49,7 @@ export interface PanopticSegmentation {
 /** Most objects of a class in an image, so that `class * 1000 + instance` is one object; smaller ones are left out. */
 export const MOST_OBJECTS = 999;
 
-/** @throws Error where objects are to be told apart by instances that the prototypes don't have */
+/** @throws Error where objects are to be told apart by prototypes that there are not, or by instances that these don't have */
 export function panopticOf(image: SegmentedImage, options: ObjectOptions): PanopticSegmentation {
   const { height, width, labels } = image;
   const things = new Set(options.things);
@@ -88,6 +88,10 @@ export function panopticOf(image: SegmentedImage, options: ObjectOptions): Panop
 
 /** A number for each pixel that is the same in an object: pieces of clusters, joined where they touch and are alike. */
 function touchingObjects({ height, width, labels, segments }: SegmentedImage, { similarity = -1 }: ObjectOptions) {
+  if (!segments && similarity > -1)
+    throw new Error(
+      'objects are told apart by the prototypes of their clusters: that needs retrieval; leave out `similarity` (--object-similarity)',
+    );
   const clusters = segments?.clusters;
   const count = segments?.neighbours.length ?? 1;
   const data = labels.map((label, pixel) => (label < 0 ? -1 : label * count + Math.max(0, clusters?.[pixel] ?? 0)));

@@ -55,6 +55,8 @@ export interface ExtractedImage {
   readonly width: number;
   /** Pixels of the image for one pixel of the embedding, along y and x. Default: 1. */
   readonly scale?: readonly [number, number];
+  /** Height and width of the image, which boxes end at. Default: what the embedding stands for. */
+  readonly size?: readonly [number, number];
 }
 
 export interface TableEntry {
@@ -131,7 +133,9 @@ export class PrototypeTable {
   }
 
   /** Adds the prototypes of an image. */
-  addImage(image: string, { prototypes, labels, instances, members, width, scale = [1, 1] }: ExtractedImage): void {
+  addImage(image: string, extracted: ExtractedImage): void {
+    const { prototypes, labels, instances, members, width, scale = [1, 1] } = extracted;
+    const [lowest, rightmost] = extracted.size ?? [Infinity, Infinity];
     const clusters = labels.length;
     if (prototypes.length !== clusters * this.channels)
       throw new Error(
@@ -149,8 +153,8 @@ export class PrototypeTable {
           box: {
             top: Math.floor(box.top * scale[0]),
             left: Math.floor(box.left * scale[1]),
-            bottom: Math.ceil(box.bottom * scale[0]),
-            right: Math.ceil(box.right * scale[1]),
+            bottom: Math.min(lowest, Math.ceil(box.bottom * scale[0])),
+            right: Math.min(rightmost, Math.ceil(box.right * scale[1])),
           },
           pixels,
         },

@@ -2,6 +2,8 @@
 import { restoreCheckpoint } from '../models/checkpoint.js';
 import type { Network } from '../models/network.js';
 import { allocateParameters } from '../models/parameter.js';
+import { leastCommonMultiple } from '../models/pyramid.js';
+import { disposeOnError } from '../tensor/disposal.js';
 import type { FlatGroup } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
 import { hostTensor } from '../tensor/types.js';
@@ -17,8 +19,8 @@ export type { ImageBatch, ImageSegments, SegmentedImage } from './segmented_imag
 
 export interface SegmenterOptions {
   /**
-   * Height and width that images are padded to, multiples of the network's `inputMultiple`; with `views` any that hold the largest
-   * image.
+   * Height and width that images are padded to, multiples of the network's `inputMultiple` and of `stride` (see `wholeCanvas`);
+   * with `views` any that hold the largest image.
    */
   readonly canvas: readonly [number, number];
   /** Initial cells of the clustering along y and x. */
@@ -51,6 +53,17 @@ export interface SegmenterOptions {
   readonly seed?: number;
 }
 
+/** The canvas for images up to a size that are seen whole. */
+export function wholeCanvas(
+  { inputMultiple }: Pick<Network, 'inputMultiple'>,
+  stride: number,
+  [height, width]: readonly [number, number],
+): [number, number] {
+  const multiple = leastCommonMultiple([inputMultiple, stride]);
+  const padded = (side: number) => Math.ceil(side / multiple) * multiple;
+  return [padded(height), padded(width)];
+}
+
 export interface ExtractOptions {
   /** Whether prototypes are of single instances, whose pixels are told apart, and not of all that have their label. Default false. */
   readonly panoptic?: boolean;
@@ -64,7 +77,10 @@ export class Segmenter implements Disposable {
   readonly #engine: Engine;
   #table: ResidentTable | null = null;
 
-  /** @throws Error where the network cannot see such a canvas or window, or its outputs are no logits of the classes */
+  /**
+   * @throws Error where the network cannot see such a canvas or window, its outputs are no logits of the classes, or its
+   *   parameters have memory already
+   */
   constructor(runtime: Runtime, network: Network, options: SegmenterOptions) {
     if (!options.views) network.featureSize(...options.canvas);
     if (options.classifier === 'softmax' && network.spec.outputs !== options.classes)
@@ -75,12 +91,16 @@ export class Segmenter implements Disposable {
     this.#runtime = runtime;
     this.#network = network;
     const context = { runtime, network, options };
-    this.#engine = options.views ? new ViewedImages(context, options.views) : new WholeImages(context);
     const { parameters = 'own', seed = 0 } = options;
-    this.#groups =
-      parameters === 'own'
-        ? allocateParameters(runtime, network.parameters, () => ({}), seed).map(({ group }) => group)
-        : [];
+    const { groups, engine } = disposeOnError((keep) => ({
+      groups:
+        parameters === 'own'
+          ? allocateParameters(runtime, network.parameters, () => ({}), seed).map(({ group }) => keep(group))
+          : [],
+      engine: keep(options.views ? new ViewedImages(context, options.views) : new WholeImages(context)),
+    }));
+    this.#groups = groups;
+    this.#engine = engine;
   }
 
   /** Loads the weights and running statistics of a checkpoint, as `Trainer.checkpoint` writes it. */
@@ -90,7 +110,7 @@ export class Segmenter implements Disposable {
 
   /** Uses these prototypes for predictions from now on. */
   usePrototypes(table: PrototypeTable): void {
-    const { neighbours, classifier } = this.options;
+    const { neighbours, classifier, classes } = this.options;
     if (classifier === 'softmax') throw new Error('pixels are classified by softmax: there is nothing to retrieve');
     if (table.size < neighbours)
       throw new Error(
@@ -100,6 +120,9 @@ export class Segmenter implements Disposable {
       throw new Error(
         `the prototypes have ${table.channels} channels, the network's embedding has ${this.#network.spec.outputs}`,
       );
+    const stray = table.labels.find((label) => label < 0 || label >= classes);
+    if (stray !== undefined)
+      throw new Error(`a prototype has the label ${stray}, there are ${classes} classes: they are of other data`);
     this.#releaseTable();
     this.#table = {
       features: this.#runtime.resident('prototypes', hostTensor([table.size, table.channels], table.features)),
@@ -122,14 +145,16 @@ export class Segmenter implements Disposable {
     const extracted = await this.#engine.extract(batch, named?.map ?? null);
     return extracted.map(({ labels, ...image }, n): ExtractedImage => {
       const scale = [stride, stride] as const;
+      const size = [batch.placement.data[n * 8]!, batch.placement.data[n * 8 + 1]!] as const;
       const pairs = named?.pairs[n];
-      if (!pairs) return { ...image, labels, scale };
+      if (!pairs) return { ...image, labels, scale, size };
       const pairOf = (number: number) => (number < 0 ? undefined : pairs[number]);
       return {
         ...image,
         labels: Array.from(labels, (number) => pairOf(number)?.label ?? -1),
         instances: Array.from(labels, (number) => pairOf(number)?.instance ?? -1),
         scale,
+        size,
       };
     });
   }

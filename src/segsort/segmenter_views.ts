@@ -5,6 +5,7 @@
  */
 
 import type { CompiledStep, Result } from '../tensor/compiled_step.js';
+import { disposeOnError } from '../tensor/disposal.js';
 import type { Tensor } from '../tensor/graph.js';
 import { assign, scalar } from '../tensor/graph.js';
 import { add, where } from '../tensor/ops/elementwise.js';
@@ -67,6 +68,7 @@ export class ViewedImages implements Engine {
   readonly #total: Resident;
   readonly #extract: CompiledStep<Record<'prototypes' | 'labels' | 'members', Tensor>>;
   readonly #decide: CompiledStep<Record<'labels' | 'truth', Tensor>>;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(context: SegmenterContext, views: ViewOptions) {
     checkViews(views);
@@ -79,8 +81,10 @@ export class ViewedImages implements Engine {
     const extentsAt = (scale: number) => views.window ?? paddedTo(network.inputMultiple, viewSize(canvas, scale));
     // Before there is anything to free.
     for (const scale of views.scales) network.featureSize(...extentsAt(scale));
-    this.#canvas = runtime.resident('image', { shape: [1, ...canvas], dtype: 'u32' });
-    this.#total = runtime.resident('sum of the views', { shape: [1, ...this.map, classes], dtype: 'f32' });
+    [this.#canvas, this.#total] = disposeOnError((keep) => [
+      keep(runtime.resident('image', { shape: [1, ...canvas], dtype: 'u32' })),
+      keep(runtime.resident('sum of the views', { shape: [1, ...this.map, classes], dtype: 'f32' })),
+    ]);
     const windows = new Map<string, Windows>();
     this.#scales = views.scales.map((scale) => {
       const size = viewSize(canvas, scale);
@@ -129,7 +133,8 @@ export class ViewedImages implements Engine {
   /** i32 [1,h,w]: the labels of the image. */
   #truth(placement: Tensor): Tensor {
     const [height, width] = this.labelExtents;
-    const { labels } = sampleCrop(this.#canvas, placement, { height, width, mean: [0, 0, 0] });
+    const { ignore } = this.#context.options;
+    const { labels } = sampleCrop(this.#canvas, placement, { height, width, mean: [0, 0, 0], ignore });
     return shrinkLabels(labels, this.map);
   }
 
@@ -166,7 +171,18 @@ export class ViewedImages implements Engine {
     }, `retrieval at scale ${scale.scale}`);
   }
 
-  async extract(batch: ImageBatch, pairs: HostTensor | null): Promise<ExtractedPrototypesOfImage[]> {
+  /** There is one image in hand: what is asked for at the same time is done one after the other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  extract(batch: ImageBatch, pairs: HostTensor | null): Promise<ExtractedPrototypesOfImage[]> {
+    return this.#inTurn(() => this.#extractAll(batch, pairs));
+  }
+
+  async #extractAll(batch: ImageBatch, pairs: HostTensor | null): Promise<ExtractedPrototypesOfImage[]> {
     const extracted: ExtractedPrototypesOfImage[] = [];
     const { windows } = this.#unscaled;
     for (const n of batch.names.keys()) {
@@ -185,10 +201,12 @@ export class ViewedImages implements Engine {
     return extracted;
   }
 
-  async predict(batch: ImageBatch): Promise<SegmentedImage[]> {
-    const found: SegmentedImage[] = [];
-    for (const [n, name] of batch.names.entries()) found.push(await this.#segment(name, this.#take(batch, n)));
-    return found;
+  predict(batch: ImageBatch): Promise<SegmentedImage[]> {
+    return this.#inTurn(async () => {
+      const found: SegmentedImage[] = [];
+      for (const [n, name] of batch.names.entries()) found.push(await this.#segment(name, this.#take(batch, n)));
+      return found;
+    });
   }
 
   async #segment(name: string, image: Extents): Promise<SegmentedImage> {

@@ -42,9 +42,14 @@ export class WholeImages implements Engine {
 
   constructor(context: SegmenterContext) {
     const { runtime, options } = context;
+    const { canvas, stride } = options;
+    if (canvas.some((side) => side % stride !== 0))
+      throw new Error(
+        `a canvas of ${canvas.join('x')} does not divide into a map of one value for ${stride} pixels each way: its sides must be multiples of ${stride}`,
+      );
     this.#context = context;
-    this.map = mapOf(options.canvas, options.stride);
-    this.labelExtents = options.canvas;
+    this.map = mapOf(canvas, stride);
+    this.labelExtents = canvas;
     this.#extract = runtime.compile(
       (canvas, placement, sizes, pairs) => this.#traceExtraction(canvas!, placement!, sizes!, pairs),
       'prototype extraction',
@@ -68,9 +73,9 @@ export class WholeImages implements Engine {
   /** The network's output at the size of the maps, f32 [N,h,w,C], and the labels there, i32 [N,h,w]. */
   #embed(canvas: Tensor, placement: Tensor) {
     const { network, options } = this.#context;
-    const { canvas: size, mean, batchStatistics = false } = options;
+    const { canvas: size, mean, ignore, batchStatistics = false } = options;
     const [height, width] = size;
-    const { image, labels } = sampleCrop(canvas, placement, { height, width, mean });
+    const { image, labels } = sampleCrop(canvas, placement, { height, width, mean, ignore });
     const features = network.forward(image, new Pass({ batchStatistics }));
     return {
       embedding: resizeBilinear(features, this.map, { convention: 'tf1' }),

@@ -7,6 +7,7 @@ import { CheckpointError, restoreCheckpoint, serializeCheckpoint } from '../mode
 import type { Network } from '../models/network.js';
 import { allocateParameters, type Parameter, type Part } from '../models/parameter.js';
 import type { Result } from '../tensor/compiled_step.js';
+import { disposeOnError } from '../tensor/disposal.js';
 import type { Plan } from '../tensor/plan.js';
 import type { FlatGroup, Resident } from '../tensor/resident.js';
 import type { Runtime } from '../tensor/runtime.js';
@@ -54,8 +55,9 @@ export interface TrainerOptions {
   readonly seed: number;
   /**
    * `mixed`: activations, their gradients and copies of the weights are stored as f16, the loss is scaled so that the
-   * gradients stay in range, and a step whose gradients overflow all the same is skipped. Parameters, statistics, sums, the
-   * loss and the update are f32. Metrics then tell `lossScale` and `skippedSteps`. Default `f32`.
+   * gradients stay in range, and a step whose gradients overflow all the same is skipped, running statistics and memory banks
+   * included (those of a microbatch, where its own overflow). Parameters, statistics, sums, the loss and the update are f32.
+   * Metrics then tell `lossScale` and `skippedSteps`. Default `f32`.
    */
   readonly precision?: Precision;
   /** For mixed precision. */
@@ -92,6 +94,13 @@ function updateKey({ role, part, decay }: Parameter): UpdateKey {
   return role === 'statistic' ? { role, decay } : { part, role: role === 'weights' ? role : 'others' };
 }
 
+/** Nothing for statistics. */
+function trainedGroup(key: UpdateKey, group: FlatGroup, options: TrainerOptions): SgdGroup[] {
+  if (key.role === 'statistic') return [];
+  const rateFactor = key.part === 'head' ? options.headRateFactor : 1;
+  return [{ parameters: group, rateFactor, weightDecay: key.role === 'weights' ? options.weightDecay : 0 }];
+}
+
 /**
  * Trains a network, whose parameters it allocates. Whatever else is built on the same network and runtime, such as a
  * `Segmenter` with `parameters: 'shared'`, computes with the parameters as they are then; it must not outlive the
@@ -105,7 +114,7 @@ export class Trainer implements Disposable {
   readonly #groups: readonly FlatGroup[];
   readonly #prepared: PreparedObjective;
   readonly #sgd: Sgd;
-  readonly #lossScale: LossScale | null = null;
+  readonly #lossScale: LossScale | null;
   readonly #step: TrainingStep;
 
   constructor(runtime: Runtime, network: Network, objective: Objective, options: TrainerOptions) {
@@ -119,36 +128,34 @@ export class Trainer implements Disposable {
     this.network = network;
     this.objective = objective;
     this.options = options;
-    this.#prepared = objective.prepare(runtime, { images: options.batch, channels: network.spec.outputs });
-    const groups = allocateParameters(runtime, network.parameters, updateKey, options.seed);
-    const trained: SgdGroup[] = [];
-    const statistics: FlatGroup[] = [];
-    for (const { key, group } of groups) {
-      if (key.role === 'statistic') statistics.push(group);
-      else
-        trained.push({
-          parameters: group,
-          rateFactor: key.part === 'head' ? options.headRateFactor : 1,
-          weightDecay: key.role === 'weights' ? options.weightDecay : 0,
-        });
-    }
-    this.#groups = groups.map(({ group }) => group);
-    if (precision === 'mixed') this.#lossScale = new LossScale(runtime, options.lossScale);
-    this.#sgd = new Sgd(runtime, [...trained, ...this.#prepared.learnt], options.momentum);
-    this.#step = new TrainingStep(runtime, {
-      network,
-      objective,
-      prepared: this.#prepared,
-      sgd: this.#sgd,
-      statistics,
-      batch: options.batch,
-      crop: options.crop,
-      mean: options.mean,
-      batchStatistics: normalizeBy === 'batch',
-      accumulate,
-      recompute: options.recompute ?? 'none',
-      lossScale: this.#lossScale,
+    const parts = disposeOnError((keep) => {
+      const groups = allocateParameters(runtime, network.parameters, updateKey, options.seed);
+      for (const { group } of groups) keep(group);
+      const prepared = keep(objective.prepare(runtime, { images: options.batch, channels: network.spec.outputs }));
+      const lossScale = precision === 'mixed' ? keep(new LossScale(runtime, options.lossScale)) : null;
+      const trained = groups.flatMap(({ key, group }) => trainedGroup(key, group, options));
+      const sgd = keep(new Sgd(runtime, [...trained, ...prepared.learnt], options.momentum));
+      const step = new TrainingStep(runtime, {
+        network,
+        objective,
+        prepared,
+        sgd,
+        statistics: groups.flatMap(({ key, group }) => (key.role === 'statistic' ? [group] : [])),
+        batch: options.batch,
+        crop: options.crop,
+        mean: options.mean,
+        batchStatistics: normalizeBy === 'batch',
+        accumulate,
+        recompute: options.recompute ?? 'none',
+        lossScale,
+      });
+      return { groups: groups.map(({ group }) => group), prepared, lossScale, sgd, step };
     });
+    this.#groups = parts.groups;
+    this.#prepared = parts.prepared;
+    this.#lossScale = parts.lossScale;
+    this.#sgd = parts.sgd;
+    this.#step = parts.step;
   }
 
   /** The learning rate of a step, counted from 0. */

@@ -1,7 +1,7 @@
 /** The compiled steps of a trainer: forward, backward and update at once, or microbatch by microbatch. */
 import { Accumulator } from '../autograd/accumulator.js';
 import { grad } from '../autograd/grad.js';
-import { checkLossScale, LOSS_SCALE_FIGURES, type LossScale } from '../autograd/loss_scale.js';
+import { checkLossScale, finiteGradients, LOSS_SCALE_FIGURES, type LossScale } from '../autograd/loss_scale.js';
 import { type RecomputeMode, recompute } from '../autograd/recompute.js';
 import type { Sgd } from '../autograd/sgd.js';
 import { halveWeights } from '../models/halves.js';
@@ -12,7 +12,7 @@ import { updateStatistics } from '../models/statistics.js';
 import type { CompiledStep, Result } from '../tensor/compiled_step.js';
 import { constant, type ResidentLike, scalar, scope, type Tensor, type TensorLike } from '../tensor/graph.js';
 import { cast } from '../tensor/ops/cast.js';
-import { add, div, maximum, mul, mulScalar, neg } from '../tensor/ops/elementwise.js';
+import { add, div, maximum, mul, mulScalar } from '../tensor/ops/elementwise.js';
 import { sampleCrop, sampleIds } from '../tensor/ops/image.js';
 import { concat } from '../tensor/ops/layout.js';
 import { dumpPlan, type Plan } from '../tensor/plan.js';
@@ -65,6 +65,8 @@ interface Microbatch {
    */
   readonly gradients: readonly Tensor[];
   readonly validPixels: Tensor;
+  /** In mixed precision whether the gradients are, f32 scalar: 1 or 0. */
+  readonly finite: Tensor | null;
   /** Means first, then sums. */
   readonly figures: Tensor;
 }
@@ -76,8 +78,8 @@ export class TrainingStep implements Disposable {
   /** Behind the row of an update. */
   readonly #scaling: ScalarRow;
   readonly #largest: Largest;
-  /** The fewest valid pixels of a step, negated. */
-  readonly #fewest: Largest;
+  /** The most valid pixels of a step. */
+  readonly #most: Largest;
   /** Under accumulation: gradients of the groups, valid pixels, figures. */
   readonly #sums: Accumulator | null = null;
   /** All of a step; under accumulation, all of it but the update. */
@@ -91,7 +93,7 @@ export class TrainingStep implements Disposable {
     this.#row = new ScalarRow([...this.#means, 'validPixels', ...figures.sums]);
     this.#scaling = new ScalarRow(parts.lossScale ? LOSS_SCALE_FIGURES : []);
     this.#largest = new Largest(runtime, figures.largest);
-    this.#fewest = new Largest(runtime, ['fewest pixels']);
+    this.#most = new Largest(runtime, ['valid pixels']);
     const rewrite = recompute(parts.recompute);
     if (parts.accumulate === 1)
       this.#batch = runtime.compile((...args) => this.#traceAll(args), 'training step', rewrite);
@@ -104,9 +106,9 @@ export class TrainingStep implements Disposable {
   }
 
   #traceAll(args: readonly Tensor[]): { figures: Tensor } {
-    const { gradients, validPixels, figures } = this.#backward(args);
+    const { gradients, validPixels, finite, figures } = this.#backward(args);
     return scope('optimiser', () => {
-      const scaling = this.#applyScaled(gradients, args[0]!);
+      const scaling = this.#applyScaled(gradients, args[0]!, finite);
       this.#watch(validPixels);
       return { figures: concat([figures, ...scaling], 0) };
     });
@@ -135,35 +137,37 @@ export class TrainingStep implements Disposable {
   }
 
   /** Updates the parameters. Gives the figures of the loss scale, if there is one. */
-  #applyScaled(gradients: readonly Tensor[], learningRate: Tensor): Tensor[] {
+  #applyScaled(gradients: readonly Tensor[], learningRate: Tensor, finite: Tensor | null = null): Tensor[] {
     const { sgd, lossScale } = this.#parts;
     if (!lossScale) {
       sgd.update(gradients, learningRate);
       return [];
     }
-    const { figures, ...scaled } = lossScale.judge(gradients);
+    const { figures, ...scaled } = lossScale.judge(gradients, finite ?? undefined);
     sgd.update(gradients, learningRate, scaled);
     return [this.#scaling.pack(figures)];
   }
 
   /**
    * What so many valid pixels weigh in a sum over microbatches. Their number would make f16 gradients too large, so in mixed
-   * precision it is their share of a batch's pixels.
+   * precision it is their share of the pixels of a batch's output.
    */
   #weightOf(validPixels: Tensor): Tensor {
-    const { lossScale, crop, batch } = this.#parts;
-    return lossScale ? mulScalar(validPixels, 1 / (batch * crop[0] * crop[1])) : validPixels;
+    const { lossScale, network, crop, batch } = this.#parts;
+    const [height, width] = network.featureSize(...crop);
+    return lossScale ? mulScalar(validPixels, 1 / (batch * height * width)) : validPixels;
   }
 
   #backward([, progress, canvas, placement, ids]: readonly Tensor[]): Microbatch {
     const { network, prepared, sgd, crop, mean, batchStatistics, statistics, accumulate, lossScale } = this.#parts;
     const [height, width] = crop;
-    const { image, labels } = scope('input', () => sampleCrop(canvas!, placement!, { height, width, mean }));
+    const { ignore } = this.#parts.objective;
+    const { image, labels } = scope('input', () => sampleCrop(canvas!, placement!, { height, width, mean, ignore }));
     const regions = ids ? scope('input', () => sampleIds(ids, placement!, { height, width }).regions) : null;
     const halves = lossScale ? halveWeights(sgd.groups.map((group) => group.parameters)) : new Map<Parameter, Tensor>();
     const pass = new Pass({ batchStatistics, halves });
     const output = cast(network.forward(image, pass), 'f32');
-    const { loss, validPixels, figures } = prepared.trace({ output, labels, regions, progress: progress! });
+    const { loss, validPixels, figures, remember } = prepared.trace({ output, labels, regions, progress: progress! });
     const { parameters } = sgd;
     const target = scope('loss', () => {
       const weighted = accumulate === 1 ? loss : mul(loss, this.#weightOf(validPixels));
@@ -174,11 +178,14 @@ export class TrainingStep implements Disposable {
     );
     const gradients = grad(target, learnt);
     return scope('optimiser', () => {
-      updateStatistics(statistics, pass);
+      const byParameter = new Map<ResidentLike, Tensor>(parameters.map((parameter, i) => [parameter, gradients[i]!]));
+      const packed = sgd.pack(byParameter);
+      const finite = lossScale && finiteGradients(packed);
+      updateStatistics(statistics, pass, finite);
+      remember?.(finite);
       this.#largest.update(figures);
       const row = this.#row.pack({ loss, validPixels, ...figures });
-      const byParameter = new Map<ResidentLike, Tensor>(parameters.map((parameter, i) => [parameter, gradients[i]!]));
-      return { gradients: sgd.pack(byParameter), validPixels, figures: row };
+      return { gradients: packed, validPixels, finite, figures: row };
     });
   }
 
@@ -191,7 +198,7 @@ export class TrainingStep implements Disposable {
   }
 
   #watch(validPixels: Tensor): void {
-    this.#fewest.update({ 'fewest pixels': neg(validPixels) });
+    this.#most.update({ 'valid pixels': validPixels });
   }
 
   #arguments({ canvas, placement, ids }: TrainingBatch, { learningRate, progress }: StepSchedule): HostTensor[] {
@@ -224,15 +231,16 @@ export class TrainingStep implements Disposable {
    * The figures of a step by name: `loss`, `validPixels` and the objective's. What is read is what there is at the call, so
    * the next step may be submitted while this waits.
    *
-   * @throws Error for what went wrong in any step since the last read that threw nothing
+   * @throws Error for what went wrong in any step since the last read that threw nothing, or if none of them had a valid pixel
    */
   async read(result: Result): Promise<Record<string, number>> {
-    const reading = [result.read(), this.#largest.take(), this.#fewest.take()] as const;
-    const [row, largest, fewest] = await Promise.all(reading);
+    const reading = [result.read(), this.#largest.take(), this.#most.take()] as const;
+    const [row, largest, most] = await Promise.all(reading);
     this.#parts.objective.check(largest);
-    if (fewest['fewest pixels'] === 0) throw new Error(this.#parts.objective.withoutPixels);
+    // One crop may well be empty, and a resumed run would meet it again.
+    if (most['valid pixels'] === 0) throw new Error(this.#parts.objective.withoutPixels);
     this.#largest.accept();
-    this.#fewest.accept();
+    this.#most.accept();
     const figures = {
       ...this.#row.unpack(row.data),
       ...this.#scaling.unpack(row.data.subarray(this.#row.names.length)),
@@ -244,7 +252,7 @@ export class TrainingStep implements Disposable {
   /** Forgets microbatches of a step that was not finished, and what steps have reported. */
   reset(): void {
     this.#largest.reset();
-    this.#fewest.reset();
+    this.#most.reset();
     this.#sums?.clear();
   }
 
@@ -265,6 +273,6 @@ export class TrainingStep implements Disposable {
     this.#update?.[Symbol.dispose]();
     this.#sums?.[Symbol.dispose]();
     this.#largest[Symbol.dispose]();
-    this.#fewest[Symbol.dispose]();
+    this.#most[Symbol.dispose]();
   }
 }

@@ -11,6 +11,7 @@ struct Uniforms {
   meanR: f32,
   meanG: f32,
   meanB: f32,
+  ignored: i32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -63,5 +64,5 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   image[pixel * 3u] = result.x;
   image[pixel * 3u + 1u] = result.y;
   image[pixel * 3u + 2u] = result.z;
-  labels[pixel] = select(255, i32(word >> 24u), inside);
+  labels[pixel] = select(u.ignored, i32(word >> 24u), inside);
 }

@@ -81,7 +81,7 @@ describe('sampleCrop', () => {
     using runtime = new Runtime({ device, facts });
     const params = { height: 9, width: 13 };
     const seen = new Set<number>();
-    // The ids of each pixel are its label, so both ops must agree on every pixel of every sample.
+    // The ids of each pixel are its label, so both ops must agree on every pixel of every sample, outside by default 255.
     for (const { inputs } of sampleCropOp.samples()) {
       const [packed, placement] = inputs.map(({ shape, data, dtype }) => hostTensor(shape, data, dtype));
       const ids = hostTensor(

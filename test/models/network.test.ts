@@ -31,7 +31,7 @@ const adapter: AdapterFacts = {
 
 function counted({ parameters }: Network, part: Part): number {
   return parameters
-    .filter((parameter) => parameter.trainable && parameter.part === part)
+    .filter((parameter) => parameter.role !== 'statistic' && parameter.part === part)
     .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
@@ -175,7 +175,7 @@ describe('the networks', () => {
     const trace = traceStep(
       (images) => {
         const loss = mean(square(network.forward(images, new Pass({ batchStatistics: true }))));
-        const trained = network.parameters.filter(({ trainable }) => trainable);
+        const trained = network.parameters.filter(({ role }) => role !== 'statistic');
         return { loss, ...Object.fromEntries(grad(loss, trained).entries()) };
       },
       [f32([1, 336, 336, 3])],

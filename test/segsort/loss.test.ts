@@ -1,8 +1,8 @@
 /** The losses as a whole: values against a plain computation, gradients against float64 finite differences. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/grad.js';
+import { checkCapacity } from '../../src/index.js';
 import { ncaLoss, segsortLoss, segsortUnsupervisedLoss } from '../../src/segsort/loss.js';
-import { checkCapacity } from '../../src/segsort/ops/segments.js';
 import { constant, type Tensor } from '../../src/tensor/graph.js';
 import { interpret } from '../../src/tensor/interpret.js';
 import { sum } from '../../src/tensor/ops/reduce.js';

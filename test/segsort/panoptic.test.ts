@@ -87,8 +87,10 @@ describe('objects that touch', () => {
   });
 
   it('are found without clusters, too', () => {
-    const { segments } = panopticOf({ ...image, segments: null }, { things, similarity: 0.9 });
+    const unclustered = { ...image, segments: null };
+    const { segments } = panopticOf(unclustered, { things, similarity: -1 });
     expect(segments.map(({ pixels }) => pixels)).toEqual([16, 5, 3, 2, 5]);
+    expect(() => panopticOf(unclustered, { things, similarity: 0.9 })).toThrow('that needs retrieval');
   });
 
   it('are scored perfectly against themselves', () => {

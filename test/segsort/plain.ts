@@ -10,6 +10,16 @@ export function unit(v: Vector): Vector {
   return norm === 0 ? v : v.map((value) => value / norm);
 }
 
+/** The clusters that an image starts from: cells of `ceil(size / cells)` pixels, numbered down the columns. */
+export function plainGrid(height: number, width: number, cells: readonly [number, number]): number[] {
+  const [cellHeight, cellWidth] = [Math.ceil(height / cells[0]), Math.ceil(width / cells[1])];
+  const rows = Math.ceil(height / cellHeight);
+  return Array.from(
+    { length: height * width },
+    (_, p) => Math.floor(Math.floor(p / width) / cellHeight) + rows * Math.floor((p % width) / cellWidth),
+  );
+}
+
 /** The vectors along the last axis. */
 export function vectors(x: NdArray): Vector[] {
   const channels = x.shape.at(-1)!;

@@ -1,6 +1,5 @@
 /** Segmentation by windows, scales and mirrored views in plain float64 loops: what the tests of the segmenter compare with. */
-import { gridClusters } from '../../src/segsort/clustering.js';
-import { dot, plainKMeans, unit } from './plain.js';
+import { dot, plainGrid, plainKMeans, unit } from './plain.js';
 
 /** Vectors of a map, row-major. */
 export interface PlainMap {
@@ -129,7 +128,7 @@ export function plainVotes(map: PlainMap, cells: number, iterations: number, tab
     const [y, x] = [Math.floor(p / map.width), p % map.width];
     return unit([...vector, y / map.height, x / map.width]);
   });
-  const initial = Array.from(gridClusters(map.height, map.width, [cells, cells]).ids);
+  const initial = plainGrid(map.height, map.width, [cells, cells]);
   const { ids } = plainKMeans(features, initial, cells * cells, iterations);
   const votes = Array.from({ length: cells * cells }, (_, cluster) => {
     const counts = new Array<number>(table.classes).fill(0);

@@ -1,6 +1,5 @@
 /** Prototypes and retrieval against brute force, and the table that keeps them. */
 import { describe, expect, it } from 'vitest';
-import { gridClusters } from '../../src/segsort/clustering.js';
 import { PrototypeTable, segmentExtents } from '../../src/segsort/prototype_table.js';
 import { extractPrototypes, oracleLabels } from '../../src/segsort/prototypes.js';
 import { nearestPrototypes, predictLabels, segmentImages } from '../../src/segsort/retrieval.js';
@@ -9,7 +8,7 @@ import { sampleIntegers, sampleValues } from '../../src/tensor/ops/sample_values
 import { Runtime } from '../../src/tensor/runtime.js';
 import { traceStep } from '../../src/tensor/trace.js';
 import { testGpu } from '../support/gpu.js';
-import { dot, plainKMeans, unit, vectors } from './plain.js';
+import { dot, plainGrid, plainKMeans, unit, vectors } from './plain.js';
 
 const runtime = async () => new Runtime(await testGpu());
 
@@ -27,7 +26,7 @@ const embeddingUnits = (n: number) =>
 
 function plainClusters(n: number, valid: (p: number) => boolean = () => true): number[] {
   const features = embeddingUnits(n).map((v, p) => unit([...v, Math.floor(p / width) / height, (p % width) / width]));
-  const initial = Array.from(gridClusters(height, width, clustering.cells).ids, (id, p) => (valid(p) ? id : -1));
+  const initial = plainGrid(height, width, clustering.cells).map((id, p) => (valid(p) ? id : -1));
   return plainKMeans(features, initial, 4, clustering.iterations).ids;
 }
 

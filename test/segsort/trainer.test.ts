@@ -1,9 +1,11 @@
 /** The trainer's schedule, and what it refuses. That it lowers the loss: see objectives.test.ts, and determinism.node.test.ts for a whole network. */
 import { describe, expect, it } from 'vitest';
 import { buildNetwork } from '../../src/models/network.js';
+import type { Objective } from '../../src/segsort/objectives/objective.js';
 import { segsortObjective } from '../../src/segsort/objectives/segsort.js';
-import { Trainer } from '../../src/segsort/trainer.js';
-import { TINY_OPTIONS, tinyBatch, tinyRuntime, tinyTrainer } from '../support/tiny_training.js';
+import { softmaxObjective } from '../../src/segsort/objectives/softmax.js';
+import { Trainer, type TrainerOptions } from '../../src/segsort/trainer.js';
+import { TINY_OPTIONS, tinyBatch, tinyNetwork, tinyRuntime, tinyTrainer } from '../support/tiny_training.js';
 
 const objective = (capacity = 32) =>
   segsortObjective({
@@ -31,7 +33,50 @@ describe('the trainer', () => {
   it('says when all pixels are ignored', async () => {
     using trainer = await tinyTrainer(objective(), 8);
     const step = await trainer.step(tinyBatch(0, { relabel: () => 255 }), 0);
-    await expect(step.read()).rejects.toThrow('all pixels of a batch are ignored (label 255)');
+    await expect(step.read()).rejects.toThrow('all pixels since the last report are ignored (label 255)');
+  });
+
+  it('goes on past a step without valid pixels, if it is not the only one', async () => {
+    using trainer = await tinyTrainer(objective(), 8);
+    const empty = tinyBatch(0, { relabel: () => 255 });
+    await trainer.step(empty, 0);
+    await (await trainer.step(tinyBatch(1), 1)).read();
+    await trainer.step(tinyBatch(2), 2);
+    expect((await (await trainer.step(empty, 3)).read()).validPixels).toBe(0);
+    await trainer.step(empty, 4);
+    const step = await trainer.step(empty, 5);
+    await expect(step.read()).rejects.toThrow('all pixels since the last report are ignored (label 255)');
+  });
+
+  it('takes another label for what is ignored, also outside of the images', async () => {
+    const softmax = softmaxObjective({ classes: 3, ignore: 254 });
+    using trainer = await tinyTrainer(softmax, 3);
+    const { canvas, placement } = tinyBatch(0);
+    for (const [i, word] of canvas.data.entries())
+      if (word >>> 24 === 255) canvas.data[i] = ((word & 0xffffff) | (254 << 24)) >>> 0;
+    // Half of each crop lies below its image.
+    const data = placement.data.slice();
+    for (const image of [0, 1]) data[image * 8 + 4]! += 8;
+    const step = await trainer.step({ canvas, placement: { ...placement, data } }, 0);
+    const { validPixels } = await step.read();
+    expect(validPixels).toBeGreaterThan(0);
+    expect(validPixels).toBeLessThanOrEqual(2 * 4 * 8);
+  });
+
+  it('leaves a network as it was where it cannot be built on it', async () => {
+    const runtime = await tinyRuntime();
+    const network = tinyNetwork(3);
+    const softmax = softmaxObjective({ classes: 3, ignore: 255 });
+    const build = (objective: Objective, changes: Partial<TrainerOptions> = {}) =>
+      new Trainer(runtime, network, objective, { ...TINY_OPTIONS, ...changes });
+    expect(() => build(softmaxObjective({ classes: 5, ignore: 255 }))).toThrow('there are 5 classes');
+    expect(() => build(softmax, { precision: 'mixed', lossScale: { initial: 3 } })).toThrow('a power of 2');
+    expect(network.parameters.filter(({ hasMemory }) => hasMemory)).toEqual([]);
+    using trainer = build(softmax);
+    expect(() => build(softmax)).toThrow(
+      "give the segmenter of a network that is being trained `parameters: 'shared'`",
+    );
+    expect((await (await trainer.step(tinyBatch(0), 0)).read()).loss).toBeGreaterThan(0);
   });
 
   it('says when there are more segments than capacity, also in a step that was not read', async () => {

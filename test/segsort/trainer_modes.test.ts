@@ -107,7 +107,7 @@ describe('accumulation', () => {
     const ignored = tinyBatch(0, { relabel: () => 255 });
     expect((await (await trainer.step([ignored, tinyBatch(1)], 0)).read()).validPixels).toBe(98);
     const step = await trainer.step([ignored, ignored], 1);
-    await expect(step.read()).rejects.toThrow('all pixels of a batch are ignored (label 255)');
+    await expect(step.read()).rejects.toThrow('all pixels since the last report are ignored (label 255)');
   });
 });
 

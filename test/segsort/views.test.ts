@@ -2,7 +2,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Network } from '../../src/models/network.js';
 import { PrototypeTable } from '../../src/segsort/prototype_table.js';
-import { type ImageBatch, Segmenter, type SegmenterOptions } from '../../src/segsort/segmenter.js';
+import {
+  type ImageBatch,
+  type SegmentedImage,
+  Segmenter,
+  type SegmenterOptions,
+  wholeCanvas,
+} from '../../src/segsort/segmenter.js';
 import { checkViews, type ViewOptions, windowOrigins } from '../../src/segsort/views.js';
 import { avgPool } from '../../src/tensor/ops/pool.js';
 import { pad } from '../../src/tensor/ops/slice.js';
@@ -212,6 +218,39 @@ describe('retrieval by views', () => {
     );
   });
 
+  it('is that of an image seen whole at strides that do not divide the input, too', async () => {
+    const stride = 3;
+    const canvas = wholeCanvas(network, stride, [HEIGHT, WIDTH]);
+    expect(canvas).toEqual([24, 36]);
+    expect(() => withTable({ stride })).toThrow('a canvas of 24x32 does not divide into a map');
+    using plain = withTable({ stride, canvas });
+    using viewed = withTable({ stride, views: whole });
+    const [[expected], [found]] = await Promise.all([plain.predict(batch), viewed.predict(batch)]);
+    expect(expected!.labels).toEqual(found!.labels);
+    const kinds = Array.from({ length: 8 * 10 }, (_, p) => pixels[3 * Math.floor(p / 10) * WIDTH + 3 * (p % 10)]!.kind);
+    for (const { truth } of [expected!, found!]) expect(Array.from(truth)).toEqual(kinds);
+  });
+
+  it('takes calls at the same time one after the other', async () => {
+    using segmenter = withTable({ views: whole });
+    // The colours of the image inverted.
+    const other = canvas.map((word) => (word ^ 0xffffff) >>> 0);
+    const batches = [batch, { ...batch, canvas: hostTensor([1, 24, 32], other, 'u32') }];
+    const labelsOf = (found: SegmentedImage[]) => found[0]!.labels;
+    const expected: Int32Array[] = [];
+    for (const each of batches) expected.push(labelsOf(await segmenter.predict(each)));
+    expect(expected[0]).not.toEqual(expected[1]);
+    const together = await Promise.all(batches.map((each) => segmenter.predict(each)));
+    expect(together.map(labelsOf)).toEqual(expected);
+  });
+
+  it('searches prototypes of its classes alone', async () => {
+    using segmenter = withTable({});
+    const table = new PrototypeTable(4);
+    for (const label of [0, 3, 4]) table.push([1, 0, 0, 0], { label, instance: null, origin: null });
+    expect(() => segmenter.usePrototypes(table)).toThrow('a prototype has the label 4, there are 4 classes');
+  });
+
   it('extracts prototypes through windows, whole images or not, of classes or of single objects', async () => {
     const tables: PrototypeTable[] = [];
     for (const [views, panoptic] of [
@@ -239,6 +278,9 @@ describe('retrieval by views', () => {
     expect(new Set(entries(objects).map(({ label, instance }) => `${label} ${instance}`))).toEqual(
       new Set(['0 -1', '1 7', '2 7', '3 7', '3 8']),
     );
+    // The last column of the map stands for two pixels, of which the image has one.
+    const boxes = [plain, windowed].map((table) => entries(table).map(({ origin }) => origin!.box));
+    for (const each of boxes) expect(Math.max(...each.map(({ right }) => right))).toBe(WIDTH);
     for (const { label, instance, origin } of entries(objects))
       if (label === 3) expect(origin!.box.top >= 16).toBe(instance === 8);
   });

@@ -1,6 +1,6 @@
 /** What is profiled: a few training steps, or a few predictions, recorded as they would run. */
 import { IGNORE_LABEL } from '../../data/image.js';
-import { Segmenter } from '../../segsort/segmenter.js';
+import { Segmenter, wholeCanvas } from '../../segsort/segmenter.js';
 import { type SubmittedStep, Trainer, type TrainingBatch } from '../../segsort/trainer.js';
 import { type Recording, record } from '../../tensor/recorder.js';
 import type { RunConfig } from '../config/config.js';
@@ -67,7 +67,7 @@ export async function profileInference(session: Session, config: RunConfig, repe
   const { segments, retrieval, training, data } = config;
   const network = networkOf(config);
   using segmenter = new Segmenter(session.runtime, network, {
-    canvas: training.crop,
+    canvas: wholeCanvas(network, retrieval.stride, training.crop),
     cells: segments.cells,
     kmeansIterations: segments.kmeansIterations,
     neighbours: retrieval.neighbours,

@@ -6,7 +6,13 @@ import { IGNORE_LABEL, NO_ID, type RgbImage } from '../../data/image.js';
 import { type Batch, Loader, type LoaderOptions } from '../../data/loader.js';
 import type { Network } from '../../models/network.js';
 import { PrototypeTable } from '../../segsort/prototype_table.js';
-import { type ExtractOptions, type SegmentedImage, Segmenter, type SegmenterOptions } from '../../segsort/segmenter.js';
+import {
+  type ExtractOptions,
+  type SegmentedImage,
+  Segmenter,
+  type SegmenterOptions,
+  wholeCanvas,
+} from '../../segsort/segmenter.js';
 import type { ViewOptions } from '../../segsort/views.js';
 import type { HostTensor } from '../../tensor/types.js';
 import type { RunConfig } from '../config/config.js';
@@ -74,14 +80,17 @@ async function makeSegmenter(
       `--window: ${views.window.join('x')} does not fit this network, whose input sides must be multiples of ${inputMultiple}`,
     );
   const sizes = await Promise.all(datasets.map((dataset) => dataset.largestSize()));
-  const multiple = views ? 1 : inputMultiple;
-  const padded = (sides: readonly number[]) => Math.ceil(Math.max(...sides) / multiple) * multiple;
+  const { stride } = retrieval;
+  const largest = [
+    Math.max(...sizes.map(({ height }) => height)),
+    Math.max(...sizes.map(({ width }) => width)),
+  ] as const;
   return new Segmenter(session.runtime, network, {
-    canvas: [padded(sizes.map(({ height }) => height)), padded(sizes.map(({ width }) => width))],
+    canvas: views ? largest : wholeCanvas(network, stride, largest),
     cells: segments.cells,
     kmeansIterations: segments.kmeansIterations,
     neighbours: retrieval.neighbours,
-    stride: retrieval.stride,
+    stride,
     classes: data.classes.length,
     ignore: IGNORE_LABEL,
     mean: data.mean,

@@ -57,6 +57,7 @@ export function affinityObjective(options: AffinityObjectiveOptions): Objective 
   return {
     name,
     wantsRegions: false,
+    ignore: options.ignore,
     figures: { means: ['accuracy', 'crossEntropy', 'affinity'], sums: [], largest: ['stray label'] },
     withoutPixels: withoutLabelledPixels(options),
     check: (largest) => refuseStrayLabel(largest['stray label']!),

@@ -14,7 +14,7 @@ export function labelsOfOutput({ output, labels }: ObjectiveInputs): Tensor {
 }
 
 export function withoutLabelledPixels({ ignore }: LabelOptions): string {
-  return `all pixels of a batch are ignored (label ${ignore}): check the label files, the class numbers and the crop size`;
+  return `all pixels since the last report are ignored (label ${ignore}): check the label files, the class numbers and the crop size`;
 }
 
 /** @throws Error if `label` is one: the largest that is neither a class nor ignored; negative if there was none */

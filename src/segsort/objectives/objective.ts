@@ -23,6 +23,11 @@ export interface ObjectiveOutputs {
   readonly validPixels: Tensor;
   /** f32 scalars: all that the `Figures` of the objective name. */
   readonly figures: Readonly<Record<string, Tensor>>;
+  /**
+   * Appends what it keeps for later steps to the step being traced, once the gradients are known. In mixed precision
+   * `finite` is an f32 scalar: 0 if the step is to leave no trace.
+   */
+  readonly remember?: (finite: Tensor | null) => void;
 }
 
 /** Names of further scalars that tell of a step. */
@@ -49,7 +54,9 @@ export interface Objective {
   /** Whether batches must have region ids. */
   readonly wantsRegions: boolean;
   readonly figures: Figures;
-  /** What is wrong, and what to do, where a step has no valid pixel. */
+  /** The label that crops have outside of their images. Default 255. */
+  readonly ignore?: number;
+  /** What is wrong, and what to do, where no step since the last report had a valid pixel. */
   readonly withoutPixels: string;
   /** Throws, saying what to do, if the largest values tell of something wrong. */
   check(largest: Readonly<Record<string, number>>): void;

@@ -1,11 +1,12 @@
 /** SegSort from labels (Hwang et al., ICCV 2019): pixels are clustered, and drawn to segments of their label. */
-import { scope } from '../../tensor/graph.js';
+import { scope, type Tensor } from '../../tensor/graph.js';
 import { addScalar, neg, toFloat } from '../../tensor/ops/elementwise.js';
 import { l2Normalize, validLabels } from '../../tensor/ops/normalize.js';
 import { max, sum } from '../../tensor/ops/reduce.js';
 import { clusterCount, clusterImages } from '../clustering.js';
 import { type NcaLossOptions, segsortLoss } from '../loss.js';
 import { MemoryBanks } from '../memory_banks.js';
+import { checkCapacity } from '../ops/segments.js';
 import type { LabelOptions } from '../prototypes.js';
 import { labelsOfOutput, refuseStrayLabel, withoutLabelledPixels } from './labels.js';
 import type { Objective } from './objective.js';
@@ -26,14 +27,11 @@ export function segsortObjective(options: SegsortOptions): Objective {
   return {
     name: 'segsort',
     wantsRegions: false,
+    ignore,
     figures: { means: [], sums: ['segments'], largest: ['segments of an image', 'stray label'] },
     withoutPixels: withoutLabelledPixels(options),
     check(largest) {
-      const most = largest['segments of an image']!;
-      if (most > capacity)
-        throw new Error(
-          `more segments than capacity: an image since the last report has ${most} (cluster, label) pairs, the capacity is ${capacity}; raise the option \`capacity\``,
-        );
+      checkCapacity([largest['segments of an image']!], capacity, () => 'an image since the last report');
       refuseStrayLabel(largest['stray label']!);
     },
     prepare(runtime, { images, channels }) {
@@ -53,14 +51,15 @@ export function segsortObjective(options: SegsortOptions): Objective {
               { embedding, unit: true, labels, clusters, banks: memory.use() },
               { ...options, clusters: clusterCount(options) },
             );
-            memory.update(prototypes, prototypeLabels);
             const counts = toFloat(segmentCounts);
             const figures = {
               segments: sum(counts),
               'segments of an image': max(counts),
               'stray label': addScalar(max(neg(counts)), -1),
             };
-            return { loss, validPixels, figures };
+            const remember = (finite: Tensor | null) =>
+              scope('loss', () => memory.update(prototypes, prototypeLabels, finite));
+            return { loss, validPixels, figures, remember };
           });
         },
         [Symbol.dispose]: () => memory[Symbol.dispose](),

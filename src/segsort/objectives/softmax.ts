@@ -16,6 +16,7 @@ export function softmaxObjective(options: LabelOptions): Objective {
   return {
     name: 'softmax',
     wantsRegions: false,
+    ignore: options.ignore,
     figures: { means: ['accuracy'], sums: [], largest: ['stray label'] },
     withoutPixels: withoutLabelledPixels(options),
     check: (largest) => refuseStrayLabel(largest['stray label']!),

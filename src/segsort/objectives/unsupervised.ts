@@ -26,7 +26,7 @@ export function unsupervisedObjective({ concentration, capacity }: UnsupervisedO
     name: 'segsort-unsupervised',
     wantsRegions: true,
     figures: { means: [], sums: ['segments'], largest: ['segments of an image'] },
-    withoutPixels: 'no pixel of a batch belongs to a region: check the region masks and the crop size',
+    withoutPixels: 'no pixel since the last report belongs to a region: check the region masks and the crop size',
     check(largest) {
       const most = largest['segments of an image']!;
       if (most > capacity)

@@ -38,7 +38,7 @@ export function checkCells(op: string, cells: readonly number[]): void {
 }
 
 /** The grid over an image: cells are `ceil(size / cells)` pixels, so fewer than asked for may be in use. */
-export function gridOf(height: number, width: number, cells: readonly [number, number]) {
+function gridOf(height: number, width: number, cells: readonly [number, number]) {
   const cellHeight = Math.max(1, Math.ceil(height / cells[0]));
   const cellWidth = Math.max(1, Math.ceil(width / cells[1]));
   const rows = Math.ceil(height / cellHeight);

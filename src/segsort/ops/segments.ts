@@ -176,18 +176,22 @@ export function segmentsOf(clusters: TensorLike, labels: TensorLike, params: Seg
 
 /**
  * Throws if `counts`, as `segmentsOf` gave them, tell of an image with more segments than `capacity` or with a label
- * out of range: such a step must not be used.
+ * out of range: such a step must not be used. `nameOf` says which image it is.
  */
-export function checkCapacity(counts: ArrayLike<number>, capacity: number): void {
+export function checkCapacity(
+  counts: ArrayLike<number>,
+  capacity: number,
+  nameOf = (image: number) => `image ${image} of the batch`,
+): void {
   for (let image = 0; image < counts.length; image++) {
     const count = counts[image]!;
     if (count < 0)
       throw new Error(
-        `image ${image} of the batch has ${count === -1 ? 'a negative label' : `the label ${-1 - count}`}, which is neither a class nor the ignored label`,
+        `${nameOf(image)} has ${count === -1 ? 'a negative label' : `the label ${-1 - count}`}, which is neither a class nor the ignored label`,
       );
     if (count > capacity)
       throw new Error(
-        `more segments than capacity: image ${image} of the batch has ${count} (cluster, label) pairs, the capacity is ${capacity}; raise the option \`capacity\``,
+        `more segments than capacity: ${nameOf(image)} has ${count} (cluster, label) pairs, the capacity is ${capacity}; raise the option \`capacity\``,
       );
   }
 }

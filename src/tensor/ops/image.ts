@@ -15,7 +15,12 @@ export interface CropExtents {
 export interface SampleCropParams extends CropExtents {
   /** Subtracted from red, green and blue (0 to 255). */
   readonly mean: readonly [number, number, number];
+  /** Label outside of the image. Default 255. */
+  readonly ignore?: number;
 }
+
+/** What label files have where there is no class, as a rule. */
+const IGNORED = 255;
 
 /** Extent in pixels of an axis after resizing by `scale`, as the kernel computes it: in float32, halves upwards. */
 export function resizedExtent(extent: number, scale: number): number {
@@ -41,7 +46,7 @@ export const sampleCropOp: Op<SampleCropParams> = {
       for (let y = 0; y < params.height; y++)
         for (let x = 0; x < params.width; x++) {
           const pixel = (n * params.height + y) * params.width + x;
-          const { colour, label } = sampleAt(canvas!, placement!, n, y, x);
+          const { colour, label = params.ignore ?? IGNORED } = sampleAt(canvas!, placement!, n, y, x);
           labels.data[pixel] = label;
           for (let c = 0; c < 3; c++) image.data[pixel * 3 + c] = colour ? colour[c]! - params.mean[c]! : 0;
         }
@@ -72,18 +77,19 @@ export const sampleCropOp: Op<SampleCropParams> = {
     {
       name: 'axes scaled apart, offset before the image',
       inputs: [packed([2, 5, 5]), ndarray([2, 8], [5, 5, 3, 0.4, -2, -3, 0, 0, 1, 1, 7.4, 9.5, 1, 1, 1, 0])],
-      params: { height: 17, width: 5, mean: [0, 0, 0] },
+      params: { height: 17, width: 5, mean: [0, 0, 0], ignore: -1 },
     },
   ],
   kernels: [
     {
       name: 'pixel',
-      commands: ({ inputs, params: { height, width, mean } }) => {
+      commands: ({ inputs, params: { height, width, mean, ignore = IGNORED } }) => {
+        const [meanR, meanG, meanB] = mean;
         const [batch, canvasHeight, canvasWidth] = inputs[0]!.shape as [number, number, number];
         return [
           {
             source: sampleCropSource,
-            uniforms: { canvasHeight, canvasWidth, height, width, meanR: mean[0], meanG: mean[1], meanB: mean[2] },
+            uniforms: { canvasHeight, canvasWidth, height, width, meanR, meanG, meanB, ignored: ignore },
             buffers: [input(0), input(1), output(0), output(1)],
             workgroups: [Math.ceil(width / 8), Math.ceil(height / 8), batch],
           },
@@ -100,7 +106,7 @@ export const sampleCropOp: Op<SampleCropParams> = {
  * The image is resized to `round(size * scale)` as TensorFlow 1 does with `align_corners=False` (source coordinate =
  * destination coordinate * input size / output size, without half-pixel offsets), bilinear for the image and nearest
  * for the labels, then mirrored; output pixel (y, x) is that image's pixel (y + offsetY, x + offsetX). Outside of it
- * the image is 0 after the mean is subtracted, and the label 255.
+ * the image is 0 after the mean is subtracted, and the label `ignore`.
  *
  * @param canvas u32 `[N,H,W]`, pixels `r | g << 8 | b << 16 | label << 24`, each image at the top left of its canvas
  * @param placement f32 `[N,8]`: imageHeight, imageWidth, scaleY, scaleX, offsetY, offsetX, mirror (0 or 1), 0
@@ -223,7 +229,7 @@ function sourcePixels(placement: NdArray, n: number, y: number, x: number) {
 /** One output pixel; the colour is null outside of the image. */
 function sampleAt(canvas: NdArray, placement: NdArray, n: number, y: number, x: number) {
   const source = sourcePixels(placement, n, y, x);
-  if (!source) return { colour: null, label: 255 };
+  if (!source) return { colour: null };
   const { rows, columns } = source;
   const word = (r: number, c: number) => wordOf(canvas, n, r, c);
   const colour = [0, 8, 16].map((shift) => {
