@@ -152,35 +152,87 @@ function ratio(runs) {
   return `Unsupervised over supervised SegSort: ${percent(unsupervised / supervised)} % of the mIoU (the paper, with ResNet-101 from ImageNet on VOC 2012: 76 %). ${floor}`;
 }
 
+const iouOf = (runs) => mean(runs.map(({ evaluation }) => evaluation.meanIou));
+const listed = (texts) => [texts.slice(0, -1).join(', '), ...texts.slice(-1)].filter(Boolean).join(' and ');
+const span = (values) => {
+  const [least, most] = [Math.min(...values), Math.max(...values)].map(percent);
+  return least === most ? `${least} %` : `${least} to ${most} %`;
+};
+
+/** What one data set's runs say of the methods, as far as figures can. */
+function readings(dataset, runs) {
+  const { training } = runs[0].config;
+  const methods = Object.keys(TITLES)
+    .map((objective) => ({ title: TITLES[objective], runs: runs.filter((run) => run.objective === objective) }))
+    .filter((method) => method.runs.length > 0)
+    .map((method) => ({ ...method, iou: iouOf(method.runs), images: method.runs[0].trainingImages }))
+    .sort((a, b) => b.iou - a.iou);
+  const told = methods.map(({ title, iou }) => `${title} (${percent(iou)})`);
+  const lines = [`On ${dataset}, by mIoU: ${told.join(', then ')}.`];
+
+  const floor = runs[0].evaluation.commonestClass;
+  const under = methods.filter(({ iou }) => iou <= floor.meanIou);
+  lines.push(
+    under.length === 0
+      ? `All are above answering \`${floor.name}\` everywhere (${percent(floor.meanIou)}).`
+      : `${listed(under.map(({ title }) => title))} ${under.length === 1 ? 'is' : 'are'} no better than answering \`${floor.name}\` everywhere (${percent(floor.meanIou)}).`,
+  );
+
+  const most = Math.max(...methods.map(({ images }) => images));
+  const fewer = methods.filter(({ images }) => images < most);
+  for (const { title, images } of fewer)
+    lines.push(`${title} trained on ${images} images, the others on ${most}: it saw each of them more often.`);
+
+  const clustered = runs.filter(({ evaluation }) => evaluation.oracle && evaluation.regions);
+  if (clustered.length > 0)
+    lines.push(
+      `Clusters have a purity of ${span(clustered.map(({ evaluation }) => evaluation.regions.segmentPurity))}, and labelled by the truth would score ${span(clustered.map(({ evaluation }) => evaluation.oracle.meanIou))} mIoU: what is between that and the scores above is lost in choosing their labels.`,
+    );
+  const seeds = new Set(runs.map(({ seed }) => seed)).size;
+  lines.push(
+    `${training.steps} steps of ${training.batch} crops are ${training.steps * training.batch} looks at ${most} photographs, with ${seeds === 1 ? 'one seed, so that small differences say nothing' : `${seeds} seeds`}.`,
+  );
+  return `- ${lines.join(' ')}`;
+}
+
+/** What clustering and the loss take of a step, over all networks that were profiled. */
+function costReading(profiles) {
+  if (profiles.length === 0) return [];
+  const shares = (part) =>
+    profiles.map(({ parts }) => (parts[part] ?? 0) / Object.values(parts).reduce((sum, value) => sum + value, 0));
+  return [
+    `- Of the time of a training step's kernels, clustering takes ${span(shares('clustering'))} and the loss ${span(shares('loss'))}, depending on the network: both work at the resolution of the features, however deep the network is.`,
+  ];
+}
+
+const results = files.map((file) => JSON.parse(readFileSync(folder + file, 'utf8')));
+const read = results.flatMap(({ runs, profiles = [] }) => [
+  ...[...new Set(runs.map(({ dataset }) => dataset))].map((dataset) =>
+    readings(
+      dataset,
+      runs.filter((run) => run.dataset === dataset),
+    ),
+  ),
+  ...costReading(profiles),
+]);
+
 const text = `# Results on real data
 
 Made by \`node scripts/write_results.mjs\` from \`bench/results/real-data-*.json\`, which \`scripts/run_results.mjs\` wrote: every
 figure comes from a \`segsort\` command that anyone can repeat. Softmax, SegSort and unsupervised SegSort have the same backbone,
-budget and seeds; unsupervised SegSort trains on regions found in the photographs alone and meets labels only in the
-prototypes that it retrieves.
+steps, crops and seeds, though not always the same images: finding the regions of a photograph takes seconds, so that unsupervised
+runs can be given fewer, as is said with each table. Unsupervised SegSort trains on regions found in the photographs alone and
+meets labels only in the prototypes that it retrieves.
 
-These are small networks from random weights, trained for minutes: they compare methods, and say nothing of what a ResNet-101
-from ImageNet reaches. voc-animals is a part of VOC 2012 (see docs/data.md), whose 21-class mIoU cannot be set beside the
-paper's.
+These networks start from random weights: they compare methods, and say nothing of what a ResNet-101 from ImageNet reaches
+(\`--weights\` takes one). voc-animals is a folder in the layout of VOC 2012 with some of its photographs of animals, scaled down to
+320 pixels; its mIoU cannot be set beside the paper's, which is of all of VOC 2012.
 
 ${files.map(section).join('\n\n')}
 
 ## What can be read off it
 
-200 steps of 8 small crops are 1,600 looks at a few hundred photographs: training has hardly begun, and one seed says little. The reasons given here are readings of the tables and pictures, not experiments.
-
-- **On camvid retrieval beats classification** at this budget, with and without labels. A softmax layer first learns how frequent classes are; a
-  retrieved label needs only an embedding in which sky, road and building lie apart, which colour and texture give early.
-- **Unsupervised SegSort beats the supervised one here**, the opposite of the paper's 76 %. Its targets, regions of one photograph, can be told
-  apart by colour and texture within 200 steps; the labels of the supervised loss join what looks different (all buildings, all trees) and want a deeper network
-  and more steps. It loses on contours (boundary F), as the regions that teach it are coarse.
-- **On voc-animals nobody learns the animals.** Softmax answers background everywhere, which is what the table's last line scores. SegSort loses pixels to
-  it by trying: its clusters follow objects (the oracle labelling of the same clusters is ten times as good), but the features that would say *which*
-  animal are not there, and the nearest training segments of the worst images are of other classes with cosines of 0.96 to 0.99: an embedding in which nearly
-  everything is alike. A backbone from ImageNet is what the paper starts from; \`--weights\` takes one.
-- **The clusters are not what fails**: purity is 81 and 92 %, and labelling them by the truth would give 42 to 69 % mIoU. The gap to the scores above it is the
-  embedding's.
-- Clustering is cheap; the loss is what SegSort adds, and its share falls with the size of the network, since it works at the resolution of the features.
+${read.join('\n')}
 
 \`segsort evaluate RUN --sheet-of extremes\` draws the best and worst images with their retrieved segments, \`segsort explain RUN IMAGE\` every
 segment of one. The sheets of these runs are not part of the project: the photographs are licensed for research.
