@@ -36,8 +36,8 @@ afterAll(() => rm(site, { recursive: true, force: true }));
 const BOUNDS: Record<string, number> = {
   engine: 45_000,
   tensors: 80_000,
-  folder: 85_000,
-  described: 95_000,
+  folder: 88_000,
+  described: 98_000,
   everything: 210_000,
 };
 
