@@ -55,6 +55,7 @@ async function write(part: Record<string, unknown>): Promise<void> {
 
 if (!values['skip-variants']) {
   const ops = [...allOps, ...segsortOps].filter(({ name }) => name.includes(values.only));
+  if (ops.length === 0) throw new Error(`no op has "${values.only}" in its name`);
   const checks = await checkVariants(gpu, ops, (line) => console.error(line));
   tell(checks);
   await write({ variants: checks.checked, idle: checks.idle });
