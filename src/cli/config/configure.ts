@@ -1,7 +1,7 @@
 /**
  * The configuration of a new run, from flags, preset and file: with paths made absolute, and lists and classes found.
  */
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { matchWeights } from '../../models/weights.js';
 import { openCheckpoint } from '../checkpoint_file.js';
 import { findClasses, findList } from '../data_folder.js';
@@ -77,7 +77,8 @@ export async function readConfig(file: string): Promise<unknown> {
 
 /** A list as it was named: by its path in the data folder, by any other, which is made absolute, or by what it is for. */
 async function namedList(root: string, name: string): Promise<string> {
-  if (await exists(resolve(root, name))) return name;
+  const own = resolve(root, name);
+  if (await exists(own)) return relative(root, own).startsWith('..') ? own : name;
   if (await exists(resolve(name))) return resolve(name);
   return (await findList(root, name)) ?? name;
 }
