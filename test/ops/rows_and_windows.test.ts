@@ -7,10 +7,12 @@ import { countValid, l2Normalize, softmax, softmaxCrossEntropy } from '../../src
 import { avgPool, maxPool } from '../../src/tensor/ops/pool.js';
 import { resizeBilinear, resizeNearest } from '../../src/tensor/ops/resize.js';
 import { sampleIntegers, sampleValues } from '../../src/tensor/ops/sample_values.js';
-import { argmax, topK, topKOp } from '../../src/tensor/ops/select_k.js';
+import { argmax, argmaxOp, topK, topKOp } from '../../src/tensor/ops/select_k.js';
 import { Runtime } from '../../src/tensor/runtime.js';
-import { type DType, type HostTensor, hostTensor, type NdArray, type Shape } from '../../src/tensor/types.js';
+import { selectKernel } from '../../src/tensor/select.js';
+import { type DType, f32, type HostTensor, hostTensor, type NdArray, type Shape } from '../../src/tensor/types.js';
 import { expectClose, rounded } from '../support/compare.js';
+import { GPU_FACTS } from '../support/facts.js';
 import { testGpu } from '../support/gpu.js';
 
 const host = ({ shape, data, dtype }: NdArray) => hostTensor(shape, data, dtype);
@@ -60,6 +62,13 @@ describe('selection', () => {
     const x = floats([1, 6], 2, -3.4e38, 5, 2, -Infinity, 5);
     expect([...(await compute((t) => topK(t!, 6).indices, x)).data]).toEqual([2, 5, 0, 3, 1, 4]);
     expect([...(await compute((t) => argmax(t!), x)).data]).toEqual([2]);
+  });
+
+  it('writes the loop of argmax out for CPU adapters', () => {
+    const inputs = [f32([3, 20])];
+    const context = { inputs, outputs: [], params: null, adapter: { ...GPU_FACTS, cpu: true } };
+    const [command] = selectKernel(argmaxOp, context, {}).commands(context);
+    expect('source' in command! && String(command.source)).toMatch(/let i = 4u;(?![^]*for)/);
   });
 
   it.each([6, 8, 2000])('of NaN alone is a column, among %i', async (columns) => {
