@@ -57,7 +57,7 @@ interface Overhead {
   readonly adapter: string;
   readonly what: string;
   readonly dispatches: number;
-  /** CPU time of the thread, mean of all runs; null where the system does not say. */
+  /** CPU time of the thread, median of all runs; null where the system does not say. */
   readonly cpu: number | null;
   /** Wall time: the fastest run, and quartiles. All of these are microseconds a dispatch. */
   readonly best: number;
@@ -106,7 +106,7 @@ async function measure(adapter: string, device: GPUDevice, executable: Executabl
   const taken = WAYS.map((way) => ({
     way,
     walls: [] as number[],
-    cpu: 0,
+    cpus: [] as number[],
     best: { wall: Number.POSITIVE_INFINITY, phases: { encode: 0, finish: 0, submit: 0 } },
   }));
   for (let run = 0; run < runs; run++)
@@ -123,18 +123,22 @@ async function measure(adapter: string, device: GPUDevice, executable: Executabl
         since = now;
       });
       const wall = performance.now() - begin;
-      each.cpu += (threadTime() ?? Number.NaN) - (before ?? Number.NaN);
+      const after = threadTime();
+      if (before !== null && after !== null) each.cpus.push(after - before);
       each.walls.push(wall);
       if (wall < each.best.wall) each.best = { wall, phases };
       // What is in flight would compete for the processor.
       await device.queue.onSubmittedWorkDone();
     }
-  return taken.map(({ way, walls, cpu, best }) => {
+  return taken.map(({ way, walls, cpus, best }) => {
     walls.sort((a, b) => a - b);
-    const quartile = (share: number) => perDispatch(walls[Math.floor(share * (walls.length - 1))]!);
+    cpus.sort((a, b) => a - b);
+    const at = (share: number, sorted: readonly number[]) =>
+      perDispatch(sorted[Math.floor(share * (sorted.length - 1))]!);
+    const quartile = (share: number) => at(share, walls);
     return {
       ...{ adapter, what: way.what, dispatches },
-      cpu: Number.isNaN(cpu) ? null : perDispatch(cpu / runs),
+      cpu: cpus.length > 0 ? at(0.5, cpus) : null,
       best: perDispatch(best.wall),
       quartiles: [quartile(0.25), quartile(0.5), quartile(0.75)],
       phases: {
@@ -225,7 +229,7 @@ console.table(
 );
 const real = rows.find(({ adapter, what }) => adapter === name && what === 'replay')!;
 const training = commandsOfTraining();
-const replayMilliseconds = clean((real.best * (training.dispatches + training.copies)) / 1000);
+const replayMilliseconds = clean(((real.cpu ?? real.quartiles[1]) * (training.dispatches + training.copies)) / 1000);
 const share = stepMilliseconds === null ? null : clean(replayMilliseconds / stepMilliseconds);
 console.log(
   `a training step of ResNet-101 + PSP, ${TRAINING.batch} x ${TRAINING.crop}x${TRAINING.crop}, has ${training.dispatches} dispatches and ${training.copies} copies on a GPU: about ${replayMilliseconds.toFixed(1)} ms of the host's thread${share === null ? '' : `, ${(100 * share).toFixed(1)}% of a step of ${stepMilliseconds} ms`}`,

@@ -12,9 +12,15 @@ export interface BenchResults {
   readonly adapter: Adapter;
   readonly options: {
     readonly suite: string;
+    /** Part of the names of the cases that were measured; empty: all of the suite. */
+    readonly only: string;
     readonly rounds: number;
     readonly budgetSeconds: number;
+    /** Least length of a sample. */
+    readonly sampleMilliseconds: number;
     readonly batch: number;
+    /** The engine's kernels that were asked for by name. */
+    readonly kernels: Readonly<Record<string, string>>;
   };
   readonly contenders: readonly ContenderFacts[];
   /** What could not be loaded, and other things a reader has to know. */

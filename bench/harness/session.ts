@@ -83,9 +83,12 @@ export async function runSession(
     adapter: adapterOf(gpu),
     options: {
       suite: options.suite,
+      only: options.only,
       rounds: options.rounds,
       budgetSeconds: options.budgetSeconds,
+      sampleMilliseconds: SAMPLE_MILLISECONDS,
       batch: options.batch,
+      kernels: options.kernels ?? {},
     },
     contenders: contenders.map(({ name, version: which, on }) => ({ name, version: which, on })),
     notes,

@@ -295,7 +295,7 @@ const RESULTS: BenchResults = {
     ...{ vendor: 'v', architecture: 'a', device: 'A & B <GPU>', description: '', driver: 'd', backend: 'vulkan' },
     ...{ cpu: true, features: [] },
   },
-  options: { suite: 'table', rounds: 3, budgetSeconds: 1, batch: 1 },
+  options: { suite: 'table', only: '', rounds: 3, budgetSeconds: 1, sampleMilliseconds: 100, batch: 1, kernels: {} },
   contenders: ['segsort-webgpu', 'jax-js', 'tfjs-webgpu'].map((name) => ({ name, version: '1', on: 'webgpu' })),
   notes: [],
   ceilings: [
