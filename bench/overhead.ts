@@ -57,7 +57,7 @@ interface Overhead {
   readonly adapter: string;
   readonly what: string;
   readonly dispatches: number;
-  /** CPU time of the thread, median of all runs; null where the system does not say. */
+  /** CPU time of the thread, mean of all runs, since the system may count in milliseconds; null where it does not say. */
   readonly cpu: number | null;
   /** Wall time: the fastest run, and quartiles. All of these are microseconds a dispatch. */
   readonly best: number;
@@ -106,7 +106,7 @@ async function measure(adapter: string, device: GPUDevice, executable: Executabl
   const taken = WAYS.map((way) => ({
     way,
     walls: [] as number[],
-    cpus: [] as number[],
+    cpu: 0,
     best: { wall: Number.POSITIVE_INFINITY, phases: { encode: 0, finish: 0, submit: 0 } },
   }));
   for (let run = 0; run < runs; run++)
@@ -123,22 +123,18 @@ async function measure(adapter: string, device: GPUDevice, executable: Executabl
         since = now;
       });
       const wall = performance.now() - begin;
-      const after = threadTime();
-      if (before !== null && after !== null) each.cpus.push(after - before);
+      each.cpu += (threadTime() ?? Number.NaN) - (before ?? Number.NaN);
       each.walls.push(wall);
       if (wall < each.best.wall) each.best = { wall, phases };
       // What is in flight would compete for the processor.
       await device.queue.onSubmittedWorkDone();
     }
-  return taken.map(({ way, walls, cpus, best }) => {
+  return taken.map(({ way, walls, cpu, best }) => {
     walls.sort((a, b) => a - b);
-    cpus.sort((a, b) => a - b);
-    const at = (share: number, sorted: readonly number[]) =>
-      perDispatch(sorted[Math.floor(share * (sorted.length - 1))]!);
-    const quartile = (share: number) => at(share, walls);
+    const quartile = (share: number) => perDispatch(walls[Math.floor(share * (walls.length - 1))]!);
     return {
       ...{ adapter, what: way.what, dispatches },
-      cpu: cpus.length > 0 ? at(0.5, cpus) : null,
+      cpu: Number.isNaN(cpu) ? null : perDispatch(cpu / runs),
       best: perDispatch(best.wall),
       quartiles: [quartile(0.25), quartile(0.5), quartile(0.75)],
       phases: {
