@@ -29,6 +29,7 @@ import {
   valuesOf,
 } from '../src/tensor/types.js';
 import { relativeError } from '../test/support/compare.js';
+import { summarize } from './harness/statistics.js';
 
 const given = new Map(process.argv.slice(2).map((argument) => argument.split('=') as [string, string]));
 const batch = Number(given.get('batch') ?? 8);
@@ -88,8 +89,6 @@ async function time(run: () => Promise<unknown>, runs: number): Promise<number> 
   return (performance.now() - begin) / runs;
 }
 
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
-
 interface Timed {
   readonly variant: string;
   /** Median milliseconds, and all. */
@@ -146,7 +145,7 @@ async function measure({ name, op, params, inputs }: Work): Promise<Row> {
     for (const held of owned.reverse()) held[Symbol.dispose]();
   }
   const variants = contenders.map(({ variant, samples, difference }) => {
-    return { variant, milliseconds: median(samples), samples, difference };
+    return { variant, milliseconds: summarize(samples).median, samples, difference };
   });
   return { work: name, op: op.name, chosen: selectKernel(op, context, {}).name, variants, failed };
 }

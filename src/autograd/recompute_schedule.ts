@@ -6,10 +6,9 @@ import { epiloguesOf } from '../tensor/epilogue.js';
 import { type FusedGroup, fuse } from '../tensor/fuse.js';
 import type { Node, Span, Tensor } from '../tensor/graph.js';
 import type { AdapterFacts } from '../tensor/op.js';
-import { liveNodes } from '../tensor/plan.js';
+import { flopsOf, liveNodes } from '../tensor/plan.js';
 import { bytesOf, rootOf } from '../tensor/storage.js';
 import type { Trace } from '../tensor/trace.js';
-import { sizeOf } from '../tensor/types.js';
 
 /**
  * What runs at one time: a fused group of elementwise nodes, or one node, with its epilogue, if there is one, whether or not
@@ -80,13 +79,11 @@ function stepOf(
   const inputs = new Set((group?.inputs ?? node.inputs).map(rootOf));
   const outputs = group ? [group.output] : nodes.flatMap((member) => member.outputs);
   const [block, ...others] = new Set(nodes.map(({ id }) => blocks.findIndex((span) => isIn(span, id))));
-  const flops =
-    group?.flops ?? node.op!.flops?.(node.inputs, node.outputs, node.params) ?? sizeOf(node.outputs[0]!.shape);
   return {
     nodes,
     inputs: [...inputs],
     outputs,
-    flops,
+    flops: group?.flops ?? flopsOf(node),
     backward: backward.some((span) => isIn(span, node.id)),
     block: others.length > 0 ? -1 : block!,
   };

@@ -1,9 +1,10 @@
 /** What commands write: never over what they read, nor unasked over what others have made. */
 import { realpath } from 'node:fs/promises';
-import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { relative, resolve } from 'node:path';
 import type { Dataset } from '../data/dataset.js';
 import { DataError } from '../data/errors.js';
 import { type RegionRule, regionPath } from '../data/region_rule.js';
+import { isWithin } from '../platform/files.node.js';
 import { UsageError } from './errors.js';
 import { exists } from './run_folder.js';
 
@@ -53,8 +54,7 @@ export async function requireApart(
     if (seen.has(path))
       throw new UsageError(`${dataset.list.file}: two images would share the file ${path}; rename one`);
     seen.add(path);
-    const inside = relative(folder, path);
-    if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))
+    if (!isWithin(folder, path))
       throw new UsageError(
         `${dataset.list.file}: results are named after the images, and ${path} would lie outside ${folder}; name images below the folder of the data set`,
       );

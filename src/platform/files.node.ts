@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { FileError, type FileSource, type RandomAccessFile, requireRange } from './files.js';
 
 /** Files of a folder; paths are relative to it. */
@@ -141,6 +141,12 @@ export async function removeAbandoned(folder: string, isTemporary: (name: string
     const written = await stat(path).catch(() => undefined);
     if (written && Date.now() - written.mtimeMs > HOUR) await rm(path, { recursive: true, force: true });
   }
+}
+
+/** Whether a path is that of a folder, or of something in it. */
+export function isWithin(folder: string, path: string): boolean {
+  const inside = relative(folder, path);
+  return inside !== '..' && !inside.startsWith(`..${sep}`) && !isAbsolute(inside);
 }
 
 /** The user's own folder; null where the system knows of none, as for a container's user without a name. */

@@ -89,7 +89,8 @@ export function makePlan(
   return { graph, results, liveBytes: Math.max(0, ...placement.alive), ...placement };
 }
 
-const flopsOf = ({ op, inputs, outputs, params }: Node) =>
+/** Of a node by itself. */
+export const flopsOf = ({ op, inputs, outputs, params }: Node) =>
   op!.flops?.(inputs, outputs, params) ?? sizeOf(outputs[0]!.shape);
 
 function makeStep(

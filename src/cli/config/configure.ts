@@ -1,8 +1,9 @@
 /**
  * The configuration of a new run, from flags, preset and file: with paths made absolute, and lists and classes found.
  */
-import { relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { matchWeights } from '../../models/weights.js';
+import { isWithin } from '../../platform/files.node.js';
 import { openCheckpoint } from '../checkpoint_file.js';
 import { findClasses, findList } from '../data_folder.js';
 import { UsageError } from '../errors.js';
@@ -78,7 +79,7 @@ export async function readConfig(file: string): Promise<unknown> {
 /** A list as it was named: by its path in the data folder, by any other, which is made absolute, or by what it is for. */
 async function namedList(root: string, name: string): Promise<string> {
   const own = resolve(root, name);
-  if (await exists(own)) return relative(root, own).startsWith('..') ? own : name;
+  if (await exists(own)) return isWithin(root, own) ? name : own;
   if (await exists(resolve(name))) return resolve(name);
   return (await findList(root, name)) ?? name;
 }

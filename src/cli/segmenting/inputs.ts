@@ -5,7 +5,7 @@ import { glob, isDynamicPattern } from 'tinyglobby';
 import { Dataset } from '../../data/dataset.js';
 import { DataError } from '../../data/errors.js';
 import { parseRegionRule } from '../../data/region_rule.js';
-import { folderFiles } from '../../platform/files.node.js';
+import { folderFiles, isWithin } from '../../platform/files.node.js';
 import type { RunConfig } from '../config/schema.js';
 import { findDescription, openList } from '../data_folder.js';
 import { UsageError } from '../errors.js';
@@ -64,7 +64,7 @@ const looksLikeImage = (name: string): boolean => ENDINGS.has(extname(name).toLo
 /** The deepest folder that holds all files. */
 function commonFolder(files: readonly string[]): string {
   let folder = dirname(files[0]!);
-  const holds = (file: string) => !relative(folder, file).startsWith('..');
+  const holds = (file: string) => isWithin(folder, file);
   while (!files.every(holds) && dirname(folder) !== folder) folder = dirname(folder);
   return folder;
 }

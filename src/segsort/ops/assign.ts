@@ -26,10 +26,7 @@ function handicaps({ images, clusters, channels }: ReturnType<typeof extentsOf>,
 const quads: Kernel<None> = {
   name: 'quads',
   needs: ['subgroups'],
-  when({ inputs, adapter }) {
-    const { images, channels } = extentsOf(inputs);
-    return adapter.cpu && channels % 4 === 0 && images <= adapter.limits.maxComputeWorkgroupsPerDimension;
-  },
+  when: ({ inputs, adapter }) => adapter.cpu && extentsOf(inputs).channels % 4 === 0,
   scratch({ inputs }) {
     const { images, clusters } = extentsOf(inputs);
     return [images * Math.ceil(clusters / 16) * 64];

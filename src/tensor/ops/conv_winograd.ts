@@ -138,8 +138,7 @@ function variant<P>(
         const s = sizes(context);
         const is3x3 = s.kernel_h === 3 && s.kernel_w === 3 && s.stride_h === 1 && s.stride_w === 1;
         const inVec4s = s.in_c % 4 === 0 && s.out_c % 4 === 0;
-        if (!is3x3 || !inVec4s || !family.suits(context)) return false;
-        return Math.max(...plan(context).scratch) <= context.adapter.limits.maxStorageBufferBindingSize;
+        return is3x3 && inVec4s && family.suits(context);
       },
       pays(context) {
         const s = sizes(context);
