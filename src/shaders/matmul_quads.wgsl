@@ -1,8 +1,13 @@
 // Matrix product for software adapters, where a workgroup is a few SIMD lanes of a CPU core: there workgroup memory
-// is no faster than storage, a barrier costs hundreds of multiplications, and one gathered load costs as much as
-// 15 of them. So four lanes (a quad) compute a 64 x 32 tile without memory or barriers between them: each lane keeps
-// 16 rows of 32 columns in variables, reads 16 rows of `a` for itself, and a quarter of the slab of `b` that all
-// four need, which it gets from the others by quadBroadcast. 32 loads and 32 broadcasts feed 2,048 multiply-adds.
+// is no faster than storage, a barrier costs hundreds of multiplications, and a gathered load as much as ten.
+// So four lanes (a quad) compute a 32 x 32 tile without memory or barriers between them: each lane keeps 8 rows of 32
+// columns in variables.
+//
+// The loop takes 16 steps of k a turn, as four blocks of four: what a loop hands on costs 13 instructions a turn for
+// each variable, however many steps that takes. Each lane reads one block of `b`, and gets the others from its neighbours by
+// swapping, which is one instruction where a broadcast is ten. So lane 2 meets the blocks in the order 2, 3, 0, 1, and
+// reads its rows of `a` in that order. Blocks are added by pairs, (own + x) + (y + diagonal), which rounds the same in
+// every lane.
 //
 // A long k is split into `chunk`s, one a workgroup; each writes partial results for sum_partials.wgsl.
 
@@ -14,6 +19,7 @@ alias StoredC = vec4f;  // @param  of `c`
 const TRANSPOSE_A: bool = false;  // @param
 const TRANSPOSE_B: bool = false;  // @param
 const WIDE: bool = true;  // @param  32 columns a tile, or else 16
+const RAGGED: bool = false;  // @param  k may be no multiple of 16
 
 struct Uniforms {
   m: u32, n4: u32, k: u32,  // n4 is n / 4
@@ -30,9 +36,96 @@ fn widen_a(v: StoredA) -> vec4f { return v; }  // @param
 fn widen_b(v: StoredB) -> vec4f { return v; }  // @param
 fn narrow(v: vec4f) -> StoredC { return v; }  // @param
 
-// 4 rows of `b`, 32 columns: each matrix maps 4 steps of k to 4 columns.
+// Steps k .. k + 3 of a row of `a`; rows beyond the last are not stored, and may be any.
+fn part_of_row(base: u32, row: u32, k: u32) -> vec4f {
+  let at = select(k, min(k, u.k - 4u), RAGGED);
+  return widen_a(a[base + min(row, u.m - 1u) * (u.k / 4u) + at / 4u]);
+}
+
+// Rows row .. row + 3 of the result, columns of the transposed `a`, steps k .. k + 3 of each: one load a step.
+fn columns_of_a(base: u32, row: u32, k: u32) -> mat4x4f {
+  let m4 = u.m / 4u;
+  let at = base + min(row, u.m - 4u) / 4u;
+  let last = select(k + 3u, u.k - 1u, RAGGED);
+  return transpose(mat4x4f(
+    widen_a(a[at + min(k, last) * m4]), widen_a(a[at + min(k + 1u, last) * m4]),
+    widen_a(a[at + min(k + 2u, last) * m4]), widen_a(a[at + min(k + 3u, last) * m4]),
+  ));
+}
+
+// Steps k .. k + 3 of a column of the transposed `b`; beyond the last step, zeros.
+fn part_of_column(base: u32, k: u32) -> vec4f {
+  if (!RAGGED) { return widen_b(b[base + k / 4u]); }
+  return select(vec4f(0.0), widen_b(b[base + min(k, u.k - 4u) / 4u]), k < u.k);
+}
+
+// 4 columns of `b` at one step; beyond the last, zeros.
+fn step_of_b(base: u32, k: u32) -> vec4f {
+  if (!RAGGED) { return widen_b(b[base + k * u.n4]); }
+  return select(vec4f(0.0), widen_b(b[base + min(k, u.k - 1u) * u.n4]), k < u.k);
+}
+
+// 4 columns of `b`, steps k .. k + 3 of each.
+fn columns_of_b(base: u32, col4: u32, k: u32) -> mat4x4f {
+  let column = min(col4, u.n4 - 1u);
+  if (TRANSPOSE_B) {
+    let k4 = u.k / 4u;
+    let at = base + 4u * column * k4;
+    return mat4x4f(
+      part_of_column(at, k), part_of_column(at + k4, k),
+      part_of_column(at + 2u * k4, k), part_of_column(at + 3u * k4, k),
+    );
+  }
+  let at = base + column;
+  return transpose(mat4x4f(step_of_b(at, k), step_of_b(at, k + 1u), step_of_b(at, k + 2u), step_of_b(at, k + 3u)));
+}
+
+// 32 columns of `b` at four steps.
 struct Slab {
   s0: mat4x4f, s1: mat4x4f, s2: mat4x4f, s3: mat4x4f, s4: mat4x4f, s5: mat4x4f, s6: mat4x4f, s7: mat4x4f,
+}
+
+fn load_b(base: u32, col4: u32, k: u32) -> Slab {
+  var slab: Slab;
+  slab.s0 = columns_of_b(base, col4, k);
+  slab.s1 = columns_of_b(base, col4 + 1u, k);
+  slab.s2 = columns_of_b(base, col4 + 2u, k);
+  slab.s3 = columns_of_b(base, col4 + 3u, k);
+  if (WIDE) {
+    slab.s4 = columns_of_b(base, col4 + 4u, k);
+    slab.s5 = columns_of_b(base, col4 + 5u, k);
+    slab.s6 = columns_of_b(base, col4 + 6u, k);
+    slab.s7 = columns_of_b(base, col4 + 7u, k);
+  }
+  return slab;
+}
+
+fn x_of(m: mat4x4f) -> mat4x4f {
+  return mat4x4f(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3]));
+}
+
+fn y_of(m: mat4x4f) -> mat4x4f {
+  return mat4x4f(quadSwapY(m[0]), quadSwapY(m[1]), quadSwapY(m[2]), quadSwapY(m[3]));
+}
+
+fn diagonal_of(m: mat4x4f) -> mat4x4f {
+  return mat4x4f(quadSwapDiagonal(m[0]), quadSwapDiagonal(m[1]), quadSwapDiagonal(m[2]), quadSwapDiagonal(m[3]));
+}
+
+// A neighbour's slab.
+fn slab_x(s: Slab) -> Slab {
+  return Slab(x_of(s.s0), x_of(s.s1), x_of(s.s2), x_of(s.s3), x_of(s.s4), x_of(s.s5), x_of(s.s6), x_of(s.s7));
+}
+
+fn slab_y(s: Slab) -> Slab {
+  return Slab(y_of(s.s0), y_of(s.s1), y_of(s.s2), y_of(s.s3), y_of(s.s4), y_of(s.s5), y_of(s.s6), y_of(s.s7));
+}
+
+fn slab_diagonal(s: Slab) -> Slab {
+  return Slab(
+    diagonal_of(s.s0), diagonal_of(s.s1), diagonal_of(s.s2), diagonal_of(s.s3),
+    diagonal_of(s.s4), diagonal_of(s.s5), diagonal_of(s.s6), diagonal_of(s.s7),
+  );
 }
 
 // One row of the tile: 32 columns.
@@ -40,69 +133,88 @@ struct Sums {
   c0: vec4f, c1: vec4f, c2: vec4f, c3: vec4f, c4: vec4f, c5: vec4f, c6: vec4f, c7: vec4f,
 }
 
-// Where a row of `a` starts; rows beyond the last are not stored, and may be any.
-fn start_of(base: u32, row: u32) -> u32 {
-  return base + min(row, u.m - 1u) * (u.k / 4u);
-}
+fn dots(p: vec4f, q: vec4f, a_p: vec4f, a_q: vec4f) -> f32 { return dot(p, a_p) + dot(q, a_q); }
 
-// Columns 4 * row4 .. + 3 of the transposed `a` (rows of the result), steps k .. k + 3: one load a step.
-fn columns_of_a(base: u32, row4: u32, k: u32) -> mat4x4f {
-  let m4 = u.m / 4u;
-  let at = base + min(row4, m4 - 1u);
-  let last = u.k - 1u;
-  return transpose(mat4x4f(
-    widen_a(a[at + k * m4]), widen_a(a[at + min(k + 1u, last) * m4]),
-    widen_a(a[at + min(k + 2u, last) * m4]), widen_a(a[at + min(k + 3u, last) * m4]),
-  ));
-}
-
-// Each lane loads one vector of the 4 x 4 block and receives the other three.
-fn share(mine: vec4f) -> mat4x4f {
-  return mat4x4f(
-    quadBroadcast(mine, 0u), quadBroadcast(mine, 1u), quadBroadcast(mine, 2u), quadBroadcast(mine, 3u),
+// What two blocks add to a row, 4 columns. All of a column before the next, so that little is kept in registers.
+fn pair(p: mat4x4f, q: mat4x4f, a_p: vec4f, a_q: vec4f) -> vec4f {
+  return vec4f(
+    dots(p[0], q[0], a_p, a_q), dots(p[1], q[1], a_p, a_q), dots(p[2], q[2], a_p, a_q), dots(p[3], q[3], a_p, a_q),
   );
 }
 
-fn block_of_b(base: u32, col4: u32, k: u32, lane: u32) -> mat4x4f {
-  let column = min(col4, u.n4 - 1u);
-  if (TRANSPOSE_B) {
-    return transpose(share(widen_b(b[base + (column * 4u + lane) * (u.k / 4u) + k / 4u])));
+fn pair_of_row(p: Slab, q: Slab, a_p: vec4f, a_q: vec4f) -> Sums {
+  var sums: Sums;
+  sums.c0 = pair(p.s0, q.s0, a_p, a_q);
+  sums.c1 = pair(p.s1, q.s1, a_p, a_q);
+  sums.c2 = pair(p.s2, q.s2, a_p, a_q);
+  sums.c3 = pair(p.s3, q.s3, a_p, a_q);
+  if (WIDE) {
+    sums.c4 = pair(p.s4, q.s4, a_p, a_q);
+    sums.c5 = pair(p.s5, q.s5, a_p, a_q);
+    sums.c6 = pair(p.s6, q.s6, a_p, a_q);
+    sums.c7 = pair(p.s7, q.s7, a_p, a_q);
   }
-  let mine = widen_b(b[base + min(k + lane, u.k - 1u) * u.n4 + column]);
-  if (TRANSPOSE_A) {  // the only case in which k need not be a multiple of 4
-    return share(select(vec4f(0.0), mine, k + lane < u.k));
-  }
-  return share(mine);
+  return sums;
 }
 
-fn load_b(base: u32, col4: u32, k: u32, lane: u32) -> Slab {
-  var slab: Slab;
-  slab.s0 = block_of_b(base, col4, k, lane);
-  slab.s1 = block_of_b(base, col4 + 1u, k, lane);
-  slab.s2 = block_of_b(base, col4 + 2u, k, lane);
-  slab.s3 = block_of_b(base, col4 + 3u, k, lane);
-  if (WIDE) {
-    slab.s4 = block_of_b(base, col4 + 4u, k, lane);
-    slab.s5 = block_of_b(base, col4 + 5u, k, lane);
-    slab.s6 = block_of_b(base, col4 + 6u, k, lane);
-    slab.s7 = block_of_b(base, col4 + 7u, k, lane);
-  }
-  return slab;
+// The sums, and what the first two blocks and two others add to them.
+fn plus(sums: vec4f, first: vec4f, p: mat4x4f, q: mat4x4f, a_p: vec4f, a_q: vec4f) -> vec4f {
+  return vec4f(
+    sums.x + (first.x + dots(p[0], q[0], a_p, a_q)), sums.y + (first.y + dots(p[1], q[1], a_p, a_q)),
+    sums.z + (first.z + dots(p[2], q[2], a_p, a_q)), sums.w + (first.w + dots(p[3], q[3], a_p, a_q)),
+  );
 }
 
-fn accumulate(sums: Sums, slab: Slab, row: vec4f) -> Sums {
-  var next = sums;
-  next.c0 += slab.s0 * row;
-  next.c1 += slab.s1 * row;
-  next.c2 += slab.s2 * row;
-  next.c3 += slab.s3 * row;
+fn plus_row(sums: Sums, first: Sums, p: Slab, q: Slab, a_p: vec4f, a_q: vec4f) -> Sums {
+  var next: Sums;
+  next.c0 = plus(sums.c0, first.c0, p.s0, q.s0, a_p, a_q);
+  next.c1 = plus(sums.c1, first.c1, p.s1, q.s1, a_p, a_q);
+  next.c2 = plus(sums.c2, first.c2, p.s2, q.s2, a_p, a_q);
+  next.c3 = plus(sums.c3, first.c3, p.s3, q.s3, a_p, a_q);
   if (WIDE) {
-    next.c4 += slab.s4 * row;
-    next.c5 += slab.s5 * row;
-    next.c6 += slab.s6 * row;
-    next.c7 += slab.s7 * row;
+    next.c4 = plus(sums.c4, first.c4, p.s4, q.s4, a_p, a_q);
+    next.c5 = plus(sums.c5, first.c5, p.s5, q.s5, a_p, a_q);
+    next.c6 = plus(sums.c6, first.c6, p.s6, q.s6, a_p, a_q);
+    next.c7 = plus(sums.c7, first.c7, p.s7, q.s7, a_p, a_q);
   }
   return next;
+}
+
+struct Rows { r0: Sums, r1: Sums, r2: Sums, r3: Sums }
+
+// What two blocks add to 4 rows. Each row of `a` is read next to its use: there are no registers to keep it in.
+fn pair_of_rows(p: Slab, q: Slab, base: u32, row: u32, at_p: u32, at_q: u32) -> Rows {
+  if (TRANSPOSE_A) {
+    let a_p = columns_of_a(base, row, at_p);
+    let a_q = columns_of_a(base, row, at_q);
+    return Rows(
+      pair_of_row(p, q, a_p[0], a_q[0]), pair_of_row(p, q, a_p[1], a_q[1]),
+      pair_of_row(p, q, a_p[2], a_q[2]), pair_of_row(p, q, a_p[3], a_q[3]),
+    );
+  }
+  return Rows(
+    pair_of_row(p, q, part_of_row(base, row, at_p), part_of_row(base, row, at_q)),
+    pair_of_row(p, q, part_of_row(base, row + 1u, at_p), part_of_row(base, row + 1u, at_q)),
+    pair_of_row(p, q, part_of_row(base, row + 2u, at_p), part_of_row(base, row + 2u, at_q)),
+    pair_of_row(p, q, part_of_row(base, row + 3u, at_p), part_of_row(base, row + 3u, at_q)),
+  );
+}
+
+fn plus_rows(rows: Rows, first: Rows, p: Slab, q: Slab, base: u32, row: u32, at_p: u32, at_q: u32) -> Rows {
+  if (TRANSPOSE_A) {
+    let a_p = columns_of_a(base, row, at_p);
+    let a_q = columns_of_a(base, row, at_q);
+    return Rows(
+      plus_row(rows.r0, first.r0, p, q, a_p[0], a_q[0]), plus_row(rows.r1, first.r1, p, q, a_p[1], a_q[1]),
+      plus_row(rows.r2, first.r2, p, q, a_p[2], a_q[2]), plus_row(rows.r3, first.r3, p, q, a_p[3], a_q[3]),
+    );
+  }
+  return Rows(
+    plus_row(rows.r0, first.r0, p, q, part_of_row(base, row, at_p), part_of_row(base, row, at_q)),
+    plus_row(rows.r1, first.r1, p, q, part_of_row(base, row + 1u, at_p), part_of_row(base, row + 1u, at_q)),
+    plus_row(rows.r2, first.r2, p, q, part_of_row(base, row + 2u, at_p), part_of_row(base, row + 2u, at_q)),
+    plus_row(rows.r3, first.r3, p, q, part_of_row(base, row + 3u, at_p), part_of_row(base, row + 3u, at_q)),
+  );
 }
 
 fn store(base: u32, row: u32, col4: u32, sums: Sums) {
@@ -120,6 +232,13 @@ fn store(base: u32, row: u32, col4: u32, sums: Sums) {
   }
 }
 
+fn store_rows(base: u32, row: u32, col4: u32, rows: Rows) {
+  store(base, row, col4, rows.r0);
+  store(base, row + 1u, col4, rows.r1);
+  store(base, row + 2u, col4, rows.r2);
+  store(base, row + 3u, col4, rows.r3);
+}
+
 @compute @workgroup_size(4)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -127,7 +246,7 @@ fn main(
 ) {
   let lane = invocation & 3u;
   let col4 = group.x * select(4u, 8u, WIDE);
-  let row = group.y * 64u + lane * 16u;
+  let row = group.y * 32u + lane * 8u;
   let batch = group.z / u.chunks;
   let part = group.z % u.chunks;
   let base_a = batch * u.a_batch;
@@ -135,88 +254,24 @@ fn main(
   let k_begin = part * u.chunk;
   let k_end = min(k_begin + u.chunk, u.k);
 
-  var t0 = Sums(); var t1 = Sums(); var t2 = Sums(); var t3 = Sums();
-  var t4 = Sums(); var t5 = Sums(); var t6 = Sums(); var t7 = Sums();
-  var t8 = Sums(); var t9 = Sums(); var t10 = Sums(); var t11 = Sums();
-  var t12 = Sums(); var t13 = Sums(); var t14 = Sums(); var t15 = Sums();
-  // Each load stands next to its use, or there would be no registers left to keep what it read.
-  if (TRANSPOSE_A) {
-    for (var k = k_begin; k < k_end; k += 4u) {
-      let slab = load_b(base_b, col4, k, lane);
-      let rows0 = columns_of_a(base_a, row / 4u, k);
-      t0 = accumulate(t0, slab, rows0[0]);
-      t1 = accumulate(t1, slab, rows0[1]);
-      t2 = accumulate(t2, slab, rows0[2]);
-      t3 = accumulate(t3, slab, rows0[3]);
-      let rows1 = columns_of_a(base_a, row / 4u + 1u, k);
-      t4 = accumulate(t4, slab, rows1[0]);
-      t5 = accumulate(t5, slab, rows1[1]);
-      t6 = accumulate(t6, slab, rows1[2]);
-      t7 = accumulate(t7, slab, rows1[3]);
-      let rows2 = columns_of_a(base_a, row / 4u + 2u, k);
-      t8 = accumulate(t8, slab, rows2[0]);
-      t9 = accumulate(t9, slab, rows2[1]);
-      t10 = accumulate(t10, slab, rows2[2]);
-      t11 = accumulate(t11, slab, rows2[3]);
-      let rows3 = columns_of_a(base_a, row / 4u + 3u, k);
-      t12 = accumulate(t12, slab, rows3[0]);
-      t13 = accumulate(t13, slab, rows3[1]);
-      t14 = accumulate(t14, slab, rows3[2]);
-      t15 = accumulate(t15, slab, rows3[3]);
-    }
-  } else {
-    let r0 = start_of(base_a, row + 0u);
-    let r1 = start_of(base_a, row + 1u);
-    let r2 = start_of(base_a, row + 2u);
-    let r3 = start_of(base_a, row + 3u);
-    let r4 = start_of(base_a, row + 4u);
-    let r5 = start_of(base_a, row + 5u);
-    let r6 = start_of(base_a, row + 6u);
-    let r7 = start_of(base_a, row + 7u);
-    let r8 = start_of(base_a, row + 8u);
-    let r9 = start_of(base_a, row + 9u);
-    let r10 = start_of(base_a, row + 10u);
-    let r11 = start_of(base_a, row + 11u);
-    let r12 = start_of(base_a, row + 12u);
-    let r13 = start_of(base_a, row + 13u);
-    let r14 = start_of(base_a, row + 14u);
-    let r15 = start_of(base_a, row + 15u);
-    for (var k = k_begin; k < k_end; k += 4u) {
-      let slab = load_b(base_b, col4, k, lane);
-      t0 = accumulate(t0, slab, widen_a(a[r0 + k / 4u]));
-      t1 = accumulate(t1, slab, widen_a(a[r1 + k / 4u]));
-      t2 = accumulate(t2, slab, widen_a(a[r2 + k / 4u]));
-      t3 = accumulate(t3, slab, widen_a(a[r3 + k / 4u]));
-      t4 = accumulate(t4, slab, widen_a(a[r4 + k / 4u]));
-      t5 = accumulate(t5, slab, widen_a(a[r5 + k / 4u]));
-      t6 = accumulate(t6, slab, widen_a(a[r6 + k / 4u]));
-      t7 = accumulate(t7, slab, widen_a(a[r7 + k / 4u]));
-      t8 = accumulate(t8, slab, widen_a(a[r8 + k / 4u]));
-      t9 = accumulate(t9, slab, widen_a(a[r9 + k / 4u]));
-      t10 = accumulate(t10, slab, widen_a(a[r10 + k / 4u]));
-      t11 = accumulate(t11, slab, widen_a(a[r11 + k / 4u]));
-      t12 = accumulate(t12, slab, widen_a(a[r12 + k / 4u]));
-      t13 = accumulate(t13, slab, widen_a(a[r13 + k / 4u]));
-      t14 = accumulate(t14, slab, widen_a(a[r14 + k / 4u]));
-      t15 = accumulate(t15, slab, widen_a(a[r15 + k / 4u]));
-    }
+  var rows0 = Rows();
+  var rows4 = Rows();
+  for (var k = k_begin; k < k_end; k += 16u) {
+    let own = k + 4u * lane;
+    let x = k + 4u * (lane ^ 1u);
+    let y = k + 4u * (lane ^ 2u);
+    let diagonal = k + 4u * (lane ^ 3u);
+    let slab = load_b(base_b, col4, own);
+    let beside = slab_x(slab);
+    let first0 = pair_of_rows(slab, beside, base_a, row, own, x);
+    let first4 = pair_of_rows(slab, beside, base_a, row + 4u, own, x);
+    let below = slab_y(slab);
+    let across = slab_diagonal(slab);
+    rows0 = plus_rows(rows0, first0, below, across, base_a, row, y, diagonal);
+    rows4 = plus_rows(rows4, first4, below, across, base_a, row + 4u, y, diagonal);
   }
 
   let base_c = (part * u.batches + batch) * u.m * u.n4;
-  store(base_c, row, col4, t0);
-  store(base_c, row + 1u, col4, t1);
-  store(base_c, row + 2u, col4, t2);
-  store(base_c, row + 3u, col4, t3);
-  store(base_c, row + 4u, col4, t4);
-  store(base_c, row + 5u, col4, t5);
-  store(base_c, row + 6u, col4, t6);
-  store(base_c, row + 7u, col4, t7);
-  store(base_c, row + 8u, col4, t8);
-  store(base_c, row + 9u, col4, t9);
-  store(base_c, row + 10u, col4, t10);
-  store(base_c, row + 11u, col4, t11);
-  store(base_c, row + 12u, col4, t12);
-  store(base_c, row + 13u, col4, t13);
-  store(base_c, row + 14u, col4, t14);
-  store(base_c, row + 15u, col4, t15);
+  store_rows(base_c, row, col4, rows0);
+  store_rows(base_c, row + 4u, col4, rows4);
 }

@@ -94,8 +94,12 @@ export const quads: Family = {
   suits: ({ adapter }) => adapter.cpu,
   source: (op) => async () => (await import('./quads_shaders.js'))[op],
   parameters: storedIn4s,
-  layouts({ rows, columns, length, batches, splits }) {
-    const tile = (wide: boolean): Tile => ({ rows: 64, columns: wide ? 32 : 16, constants: { WIDE: wide } });
+  layouts({ op, rows, columns, length, batches, splits }) {
+    const tile = (wide: boolean): Tile => ({
+      rows: op === 'matmul' ? 32 : 64,
+      columns: wide ? 32 : 16,
+      constants: { WIDE: wide, ...(op === 'matmul' && { RAGGED: length % STEP > 0 }) },
+    });
     return [columns > 16, columns <= 16].flatMap((wide) => {
       const { rows: down, columns: across } = tile(wide);
       const workgroups = Math.ceil(rows / down) * Math.ceil(columns / across) * batches;
