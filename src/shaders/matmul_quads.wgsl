@@ -1,13 +1,13 @@
 // Matrix product for software adapters, where a workgroup is a few SIMD lanes of a CPU core: there workgroup memory
 // is no faster than storage, a barrier costs hundreds of multiplications, and a gathered load as much as ten.
-// So four lanes (a quad) compute a 32 x 32 tile without memory or barriers between them: each lane keeps 8 rows of 32
+// So four lanes (a quad) compute a 64 x 32 tile without memory or barriers between them: each lane keeps 16 rows of 32
 // columns in variables.
 //
 // The loop takes 16 steps of k a turn, as four blocks of four: what a loop hands on costs 13 instructions a turn for
-// each variable, however many steps that takes. Each lane reads one block of `b`, and gets the others from its neighbours by
-// swapping, which is one instruction where a broadcast is ten. So lane 2 meets the blocks in the order 2, 3, 0, 1, and
-// reads its rows of `a` in that order. Blocks are added by pairs, (own + x) + (y + diagonal), which rounds the same in
-// every lane.
+// each variable, however many steps that takes. Each lane reads one block of `b`, and gets the others from its
+// neighbours by swapping, which is one instruction where a broadcast is ten. So lane 2 meets the blocks in the order
+// 2, 3, 0, 1, and reads its rows of `a` in that order. Blocks are added by pairs, (own + x) + (y + diagonal), which
+// rounds the same in every lane.
 //
 // A long k is split into `chunk`s, one a workgroup; each writes partial results for sum_partials.wgsl.
 
@@ -18,6 +18,7 @@ alias StoredB = vec4f;  // @param  of `b`
 alias StoredC = vec4f;  // @param  of `c`
 const TRANSPOSE_A: bool = false;  // @param
 const TRANSPOSE_B: bool = false;  // @param
+const TALL: bool = true;  // @param  64 rows a tile, or else 32, which compiles in half the time
 const WIDE: bool = true;  // @param  32 columns a tile, or else 16
 const RAGGED: bool = false;  // @param  k may be no multiple of 16
 
@@ -112,19 +113,24 @@ fn diagonal_of(m: mat4x4f) -> mat4x4f {
   return mat4x4f(quadSwapDiagonal(m[0]), quadSwapDiagonal(m[1]), quadSwapDiagonal(m[2]), quadSwapDiagonal(m[3]));
 }
 
-// A neighbour's slab.
-fn slab_x(s: Slab) -> Slab {
-  return Slab(x_of(s.s0), x_of(s.s1), x_of(s.s2), x_of(s.s3), x_of(s.s4), x_of(s.s5), x_of(s.s6), x_of(s.s7));
-}
+// A lane's own block and its neighbours'.
+struct Blocks { own: Slab, x: Slab, y: Slab, diagonal: Slab }
 
-fn slab_y(s: Slab) -> Slab {
-  return Slab(y_of(s.s0), y_of(s.s1), y_of(s.s2), y_of(s.s3), y_of(s.s4), y_of(s.s5), y_of(s.s6), y_of(s.s7));
-}
-
-fn slab_diagonal(s: Slab) -> Slab {
-  return Slab(
-    diagonal_of(s.s0), diagonal_of(s.s1), diagonal_of(s.s2), diagonal_of(s.s3),
-    diagonal_of(s.s4), diagonal_of(s.s5), diagonal_of(s.s6), diagonal_of(s.s7),
+fn blocks_from(own: Slab) -> Blocks {
+  return Blocks(
+    own,
+    Slab(
+      x_of(own.s0), x_of(own.s1), x_of(own.s2), x_of(own.s3),
+      x_of(own.s4), x_of(own.s5), x_of(own.s6), x_of(own.s7),
+    ),
+    Slab(
+      y_of(own.s0), y_of(own.s1), y_of(own.s2), y_of(own.s3),
+      y_of(own.s4), y_of(own.s5), y_of(own.s6), y_of(own.s7),
+    ),
+    Slab(
+      diagonal_of(own.s0), diagonal_of(own.s1), diagonal_of(own.s2), diagonal_of(own.s3),
+      diagonal_of(own.s4), diagonal_of(own.s5), diagonal_of(own.s6), diagonal_of(own.s7),
+    ),
   );
 }
 
@@ -217,6 +223,12 @@ fn plus_rows(rows: Rows, first: Rows, p: Slab, q: Slab, base: u32, row: u32, at_
   );
 }
 
+// Adds the products of the four blocks of a turn, which are at `steps`.
+fn add(rows: Rows, blocks: Blocks, base: u32, row: u32, steps: vec4u) -> Rows {
+  let first = pair_of_rows(blocks.own, blocks.x, base, row, steps.x, steps.y);
+  return plus_rows(rows, first, blocks.y, blocks.diagonal, base, row, steps.z, steps.w);
+}
+
 fn store(base: u32, row: u32, col4: u32, sums: Sums) {
   if (row >= u.m) { return; }
   let at = base + row * u.n4 + col4;
@@ -246,7 +258,7 @@ fn main(
 ) {
   let lane = invocation & 3u;
   let col4 = group.x * select(4u, 8u, WIDE);
-  let row = group.y * 32u + lane * 8u;
+  let row = (group.y * 4u + lane) * select(8u, 16u, TALL);
   let batch = group.z / u.chunks;
   let part = group.z % u.chunks;
   let base_a = batch * u.a_batch;
@@ -254,24 +266,23 @@ fn main(
   let k_begin = part * u.chunk;
   let k_end = min(k_begin + u.chunk, u.k);
 
-  var rows0 = Rows();
-  var rows4 = Rows();
+  var rows0 = Rows(); var rows4 = Rows(); var rows8 = Rows(); var rows12 = Rows();
   for (var k = k_begin; k < k_end; k += 16u) {
-    let own = k + 4u * lane;
-    let x = k + 4u * (lane ^ 1u);
-    let y = k + 4u * (lane ^ 2u);
-    let diagonal = k + 4u * (lane ^ 3u);
-    let slab = load_b(base_b, col4, own);
-    let beside = slab_x(slab);
-    let first0 = pair_of_rows(slab, beside, base_a, row, own, x);
-    let first4 = pair_of_rows(slab, beside, base_a, row + 4u, own, x);
-    let below = slab_y(slab);
-    let across = slab_diagonal(slab);
-    rows0 = plus_rows(rows0, first0, below, across, base_a, row, y, diagonal);
-    rows4 = plus_rows(rows4, first4, below, across, base_a, row + 4u, y, diagonal);
+    let steps = k + 4u * (vec4u(lane) ^ vec4u(0u, 1u, 2u, 3u));
+    let blocks = blocks_from(load_b(base_b, col4, steps.x));
+    rows0 = add(rows0, blocks, base_a, row, steps);
+    rows4 = add(rows4, blocks, base_a, row + 4u, steps);
+    if (TALL) {
+      rows8 = add(rows8, blocks, base_a, row + 8u, steps);
+      rows12 = add(rows12, blocks, base_a, row + 12u, steps);
+    }
   }
 
   let base_c = (part * u.batches + batch) * u.m * u.n4;
   store_rows(base_c, row, col4, rows0);
   store_rows(base_c, row + 4u, col4, rows4);
+  if (TALL) {
+    store_rows(base_c, row + 8u, col4, rows8);
+    store_rows(base_c, row + 12u, col4, rows12);
+  }
 }

@@ -10,7 +10,7 @@ import { conv2dKernelsOf, filterGradKernelsOf } from '../../src/tensor/ops/conv_
 import { add, mul } from '../../src/tensor/ops/elementwise.js';
 import { matmul, matmulOp } from '../../src/tensor/ops/matmul.js';
 import { matmulKernelsOf } from '../../src/tensor/ops/matmul_kernels.js';
-import { type Family, tiled } from '../../src/tensor/ops/product_families.js';
+import { type Family, quads, tiled } from '../../src/tensor/ops/product_families.js';
 import { layoutOf } from '../../src/tensor/ops/product_layouts.js';
 import { sum } from '../../src/tensor/ops/reduce.js';
 import { sampleValues } from '../../src/tensor/ops/sample_values.js';
@@ -310,23 +310,47 @@ it('sums in the same order every time', async () => {
   runtime[Symbol.dispose]();
 });
 
-/** The largest tiles, which the family takes for results too large for a test. */
-const large: Family = {
+it('sums in the same order everywhere in a result', async () => {
+  const { device, facts } = await testGpu();
+  using runtime = new Runtime({ device, facts });
+  const [rows, columns, length] = [70, 40, 48];
+  const [row, column] = [sampleValues([length], 1).data, sampleValues([length], 2).data];
+  const a = hostTensor(
+    [rows, length],
+    Float32Array.from({ length: rows * length }, (_, i) => row[i % length]!),
+  );
+  const b = hostTensor(
+    [length, columns],
+    Float32Array.from({ length: length * columns }, (_, i) => column[Math.floor(i / columns)]!),
+  );
+  const { c } = await runtime.compile((a: Tensor, b: Tensor) => ({ c: matmul(a, b) })).run(a, b);
+  expect(new Set((await c!.read()).data).size).toBe(1);
+});
+
+/** The largest tiles of some families, which they take for results too large for a test. */
+const largeTiles: Family = {
   ...tiled,
   name: 'large-tiles',
   layouts: ({ length }) => [
     layoutOf({ rows: 128, columns: 128, constants: { DOWN: 16, ACROSS: 16 } }, length, 1, tiled.step),
   ],
 };
-const some = <P>(op: Op<P>, kernels: Op<P>['kernels'], positions: readonly number[]): Op<P> => ({
+const tallQuads: Family = {
+  ...quads,
+  name: 'tall-quads',
+  layouts: (shape, adapter) => quads.layouts(shape, adapter).filter(({ tile }) => tile.constants.TALL),
+};
+const some = <P>({ name }: Family, op: Op<P>, kernels: Op<P>['kernels'], positions: readonly number[]): Op<P> => ({
   ...op,
-  name: `${op.name} in large tiles`,
+  name: `${op.name} in ${name}`,
   grad: undefined,
-  kernels: kernels!.filter((kernel) => kernel.name === large.name),
+  kernels: kernels!.filter((kernel) => kernel.name === name),
   samples: () => op.samples().filter((_, i) => positions.includes(i)),
 });
 testOps([
-  some(matmulOp, matmulKernelsOf([large]), [2]),
-  some(conv2dOp, conv2dKernelsOf([large]), [3, 10]),
-  some(conv2dFilterGradOp, filterGradKernelsOf([large]), [3, 10]),
+  some(largeTiles, matmulOp, matmulKernelsOf([largeTiles]), [2]),
+  some(largeTiles, conv2dOp, conv2dKernelsOf([largeTiles]), [3, 10]),
+  some(largeTiles, conv2dFilterGradOp, filterGradKernelsOf([largeTiles]), [3, 10]),
+  // Operands as they are and both transposed, of lengths that are no multiple of 16.
+  some(tallQuads, matmulOp, matmulKernelsOf([tallQuads]), [2, 29]),
 ]);

@@ -87,6 +87,9 @@ const STEP = 16;
 /** Workgroups that keep a software adapter busy. */
 const CPU_WORKGROUPS = 32;
 
+/** Multiply-adds from which a software adapter saves more by a large tile than it takes to compile: 2 s, once. */
+const LARGE_PRODUCT = 2 ** 27;
+
 /** For software adapters: no workgroup memory, no barriers, lanes of a quad share what they load. */
 export const quads: Family = {
   name: 'quads',
@@ -95,16 +98,18 @@ export const quads: Family = {
   source: (op) => async () => (await import('./quads_shaders.js'))[op],
   parameters: storedIn4s,
   layouts({ op, rows, columns, length, batches, splits }) {
-    const tile = (wide: boolean): Tile => ({
-      rows: op === 'matmul' ? 32 : 64,
+    const tile = (tall: boolean, wide: boolean): Tile => ({
+      rows: tall ? 64 : 32,
       columns: wide ? 32 : 16,
-      constants: { WIDE: wide, ...(op === 'matmul' && { RAGGED: length % STEP > 0 }) },
+      constants: { WIDE: wide, ...(op === 'matmul' && { TALL: tall, RAGGED: length % STEP > 0 }) },
     });
-    return [columns > 16, columns <= 16].flatMap((wide) => {
-      const { rows: down, columns: across } = tile(wide);
-      const workgroups = Math.ceil(rows / down) * Math.ceil(columns / across) * batches;
+    const large = rows * columns * length * batches >= LARGE_PRODUCT;
+    const heights = op === 'matmul' ? [large, !large] : [true];
+    const tiles = [columns > 16, columns <= 16].flatMap((wide) => heights.map((tall) => tile(tall, wide)));
+    return tiles.flatMap((tile) => {
+      const workgroups = Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * batches;
       const parts = splits ? partsFor(length, workgroups, CPU_WORKGROUPS) : 1;
-      const layouts = [parts, Math.ceil(parts / 2), 1].map((count) => layoutOf(tile(wide), length, count, STEP));
+      const layouts = [parts, Math.ceil(parts / 2), 1].map((count) => layoutOf(tile, length, count, STEP));
       return layouts.filter(({ name }, i) => layouts.findIndex((other) => other.name === name) === i);
     });
   },
