@@ -1,5 +1,5 @@
 // Gradient of a 2-D convolution's filter for software adapters: an implicit matrix product, computed as in
-// matmul_quads.wgsl (read that first). Rows are (tap, channel in), columns are channels out, and the sum runs over the
+// conv2d_quads.wgsl (read that first). Rows are (tap, channel in), columns are channels out, and the sum runs over the
 // output pixels. Four lanes compute 64 rows x 32 columns; each lane has 4 groups of 4 neighbouring channels in.
 //
 // The sum is split into `chunk`s of pixels, one a workgroup; each writes partial results for sum_partials.wgsl.

@@ -1,6 +1,7 @@
-// 2-D convolution and its input gradient for software adapters: an implicit matrix product, pixels by channels,
-// computed as in matmul_quads.wgsl (read that first). Four lanes compute 64 pixels x 32 channels of the destination;
-// the sum runs over the filter's taps and the channels of the source image.
+// 2-D convolution and its input gradient for software adapters: an implicit matrix product, pixels by channels, in tiles
+// like those of matmul_quads.wgsl (read that first), but of four steps a turn, which lanes get from each other by
+// broadcasts: most convolutions are products or Winograd's. Four lanes compute 64 pixels x 32 channels of the
+// destination, in variables; the sum runs over the filter's taps and the channels of the source image.
 //
 // Both directions gather: through tap (i, j), pixel (row, column) of the destination's lattice reads the source pixel
 // (row * scan_row + shift_row + i * shift_row_step, ...). See conv_lattice.ts for how a convolution and its input
