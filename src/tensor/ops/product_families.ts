@@ -98,14 +98,14 @@ export const quads: Family = {
   source: (op) => async () => (await import('./quads_shaders.js'))[op],
   parameters: storedIn4s,
   layouts({ op, rows, columns, length, batches, splits }) {
-    const tile = (tall: boolean, wide: boolean): Tile => ({
+    const tileOf = (tall: boolean, wide: boolean): Tile => ({
       rows: tall ? 64 : 32,
       columns: wide ? 32 : 16,
       constants: { WIDE: wide, ...(op === 'matmul' && { TALL: tall, RAGGED: length % STEP > 0 }) },
     });
     const large = rows * columns * length * batches >= LARGE_PRODUCT;
     const heights = op === 'matmul' ? [large, !large] : [true];
-    const tiles = [columns > 16, columns <= 16].flatMap((wide) => heights.map((tall) => tile(tall, wide)));
+    const tiles = [columns > 16, columns <= 16].flatMap((wide) => heights.map((tall) => tileOf(tall, wide)));
     return tiles.flatMap((tile) => {
       const workgroups = Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * batches;
       const parts = splits ? partsFor(length, workgroups, CPU_WORKGROUPS) : 1;
