@@ -164,24 +164,17 @@ fn pair_of_row(p: Slab, q: Slab, a_p: vec4f, a_q: vec4f) -> Sums {
 }
 
 // The sums, and what the first two blocks and two others add to them.
-fn plus(sums: vec4f, first: vec4f, p: mat4x4f, q: mat4x4f, a_p: vec4f, a_q: vec4f) -> vec4f {
-  return vec4f(
-    sums.x + (first.x + dots(p[0], q[0], a_p, a_q)), sums.y + (first.y + dots(p[1], q[1], a_p, a_q)),
-    sums.z + (first.z + dots(p[2], q[2], a_p, a_q)), sums.w + (first.w + dots(p[3], q[3], a_p, a_q)),
-  );
-}
-
 fn plus_row(sums: Sums, first: Sums, p: Slab, q: Slab, a_p: vec4f, a_q: vec4f) -> Sums {
   var next: Sums;
-  next.c0 = plus(sums.c0, first.c0, p.s0, q.s0, a_p, a_q);
-  next.c1 = plus(sums.c1, first.c1, p.s1, q.s1, a_p, a_q);
-  next.c2 = plus(sums.c2, first.c2, p.s2, q.s2, a_p, a_q);
-  next.c3 = plus(sums.c3, first.c3, p.s3, q.s3, a_p, a_q);
+  next.c0 = sums.c0 + (first.c0 + pair(p.s0, q.s0, a_p, a_q));
+  next.c1 = sums.c1 + (first.c1 + pair(p.s1, q.s1, a_p, a_q));
+  next.c2 = sums.c2 + (first.c2 + pair(p.s2, q.s2, a_p, a_q));
+  next.c3 = sums.c3 + (first.c3 + pair(p.s3, q.s3, a_p, a_q));
   if (WIDE) {
-    next.c4 = plus(sums.c4, first.c4, p.s4, q.s4, a_p, a_q);
-    next.c5 = plus(sums.c5, first.c5, p.s5, q.s5, a_p, a_q);
-    next.c6 = plus(sums.c6, first.c6, p.s6, q.s6, a_p, a_q);
-    next.c7 = plus(sums.c7, first.c7, p.s7, q.s7, a_p, a_q);
+    next.c4 = sums.c4 + (first.c4 + pair(p.s4, q.s4, a_p, a_q));
+    next.c5 = sums.c5 + (first.c5 + pair(p.s5, q.s5, a_p, a_q));
+    next.c6 = sums.c6 + (first.c6 + pair(p.s6, q.s6, a_p, a_q));
+    next.c7 = sums.c7 + (first.c7 + pair(p.s7, q.s7, a_p, a_q));
   }
   return next;
 }
