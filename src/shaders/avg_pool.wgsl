@@ -7,7 +7,7 @@ fn narrow(v: V) -> S { return v; }  // @param
 const COUNT_PAD: bool = false;  // @param
 
 struct Uniforms {
-  count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  count: u32, height: u32, width: u32, channels: u32, pitch: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
   sizeH: i32, sizeW: i32, strideH: i32, strideW: i32, padTop: i32, padLeft: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -31,13 +31,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let w1 = u32(min(left + u.sizeW, i32(u.width)));
   let area = select((h1 - h0) * (w1 - w0), u32(u.sizeH * u.sizeW), COUNT_PAD);
   for (var c = firstChannel; c < min(firstChannel + u.run, u.channels); c++) {
-    let base = image * u.height * u.width * u.channels + c;
+    let base = image * u.height * u.width * u.pitch + c;
     var sum = V();
     for (var h = h0; h < h1; h++) {
-      var at = base + (h * u.width + w0) * u.channels;
+      var at = base + (h * u.width + w0) * u.pitch;
       for (var w = w0; w < w1; w++) {
         sum += widen(x[at]);
-        at += u.channels;
+        at += u.pitch;
       }
     }
     y[pixel * u.channels + c] = narrow(sum / f32(area));

@@ -7,7 +7,7 @@ fn narrow(v: V) -> S { return v; }  // @param
 const COUNT_PAD: bool = false;  // @param
 
 struct Uniforms {
-  count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  count: u32, height: u32, width: u32, channels: u32, pitch: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
   sizeH: i32, sizeW: i32, strideH: i32, strideW: i32, padTop: i32, padLeft: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -47,6 +47,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         at += u.channels;
       }
     }
-    dx[pixel * u.channels + c] = narrow(sum);
+    dx[pixel * u.pitch + c] = narrow(sum);
   }
 }

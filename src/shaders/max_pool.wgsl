@@ -7,7 +7,7 @@ fn narrow(v: V) -> S { return v; }  // @param
 alias I = i32;  // @param
 
 struct Uniforms {
-  count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  count: u32, height: u32, width: u32, channels: u32, pitch: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
   sizeH: i32, sizeW: i32, strideH: i32, strideW: i32, padTop: i32, padLeft: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -31,17 +31,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let h1 = u32(min(top + u.sizeH, i32(u.height)));
   let w1 = u32(min(left + u.sizeW, i32(u.width)));
   for (var c = firstChannel; c < min(firstChannel + u.run, u.channels); c++) {
-    let base = image * u.height * u.width * u.channels + c;
-    var best = widen(x[base + (h0 * u.width + w0) * u.channels]);
+    let base = image * u.height * u.width * u.pitch + c;
+    var best = widen(x[base + (h0 * u.width + w0) * u.pitch]);
     var place = I(i32(h0 * u.width + w0));
     for (var h = h0; h < h1; h++) {
-      var at = base + (h * u.width + w0) * u.channels;
+      var at = base + (h * u.width + w0) * u.pitch;
       for (var w = w0; w < w1; w++) {
         let value = widen(x[at]);
         let better = value > best;
         best = select(best, value, better);
         place = select(place, I(i32(h * u.width + w)), better);
-        at += u.channels;
+        at += u.pitch;
       }
     }
     y[pixel * u.channels + c] = narrow(best);

@@ -6,7 +6,7 @@ fn widen(v: S) -> V { return v; }  // @param
 fn narrow(v: V) -> S { return v; }  // @param
 
 struct Uniforms {
-  count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  count: u32, height: u32, width: u32, channels: u32, pitch: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
   scaleH: i32, offsetH: i32, denominatorH: i32, scaleW: i32, offsetW: i32, denominatorW: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -39,6 +39,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let e = widen(x[at + stepDown + stepRight]);
     let upper = a + (b - a) * right;
     let lower = d + (e - d) * right;
-    y[pixel * u.channels + c] = narrow(upper + (lower - upper) * down);
+    y[pixel * u.pitch + c] = narrow(upper + (lower - upper) * down);
   }
 }

@@ -6,7 +6,7 @@ fn widen(v: S) -> V { return v; }  // @param
 fn narrow(v: V) -> S { return v; }  // @param
 
 struct Uniforms {
-  count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  count: u32, height: u32, width: u32, channels: u32, pitch: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
   scaleH: i32, offsetH: i32, denominatorH: i32, scaleW: i32, offsetW: i32, denominatorW: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -42,14 +42,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let h1 = select(min(firstAt((hereH + 1) * u.denominatorH, u.scaleH, u.offsetH), i32(u.outHeight)), i32(u.outHeight), lastH);
   let w1 = select(min(firstAt((hereW + 1) * u.denominatorW, u.scaleW, u.offsetW), i32(u.outWidth)), i32(u.outWidth), lastW);
   for (var c = firstChannel; c < min(firstChannel + u.run, u.channels); c++) {
-    let base = image * u.outHeight * u.outWidth * u.channels + c;
+    let base = image * u.outHeight * u.outWidth * u.pitch + c;
     var sum = V();
     for (var h = h0; h < h1; h++) {
       var line = V();
-      var at = base + (u32(h) * u.outWidth + u32(w0)) * u.channels;
+      var at = base + (u32(h) * u.outWidth + u32(w0)) * u.pitch;
       for (var w = w0; w < w1; w++) {
         line += widen(dy[at]) * weight(w, hereW, u.width, u.scaleW, u.offsetW, u.denominatorW);
-        at += u.channels;
+        at += u.pitch;
       }
       sum += line * weight(h, hereH, u.height, u.scaleH, u.offsetH, u.denominatorH);
     }

@@ -2,7 +2,7 @@
 alias V = u32;  // @param
 
 struct Uniforms {
-  count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  count: u32, height: u32, width: u32, channels: u32, pitch: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
   scaleH: i32, offsetH: i32, denominatorH: i32, scaleW: i32, offsetW: i32, denominatorW: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -22,6 +22,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let w = (u.scaleW * i32(pixel - row * u.outWidth) + u.offsetW) / u.denominatorW;
   let source = ((image * u.height + u32(h)) * u.width + u32(w)) * u.channels;
   for (var c = firstChannel; c < min(firstChannel + u.run, u.channels); c++) {
-    y[pixel * u.channels + c] = x[source + c];
+    y[pixel * u.pitch + c] = x[source + c];
   }
 }

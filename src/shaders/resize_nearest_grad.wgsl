@@ -3,7 +3,7 @@
 alias V = f32;  // @param
 
 struct Uniforms {
-  count: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  count: u32, height: u32, width: u32, channels: u32, pitch: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
   scaleH: i32, offsetH: i32, denominatorH: i32, scaleW: i32, offsetW: i32, denominatorW: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -31,13 +31,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let h1 = min(firstAt((hereH + 1) * u.denominatorH, u.scaleH, u.offsetH), u.outHeight);
   let w1 = min(firstAt((hereW + 1) * u.denominatorW, u.scaleW, u.offsetW), u.outWidth);
   for (var c = firstChannel; c < min(firstChannel + u.run, u.channels); c++) {
-    let base = image * u.outHeight * u.outWidth * u.channels + c;
+    let base = image * u.outHeight * u.outWidth * u.pitch + c;
     var sum = V();
     for (var h = h0; h < h1; h++) {
-      var at = base + (h * u.outWidth + w0) * u.channels;
+      var at = base + (h * u.outWidth + w0) * u.pitch;
       for (var w = w0; w < w1; w++) {
         sum += dy[at];
-        at += u.channels;
+        at += u.pitch;
       }
     }
     dx[pixel * u.channels + c] = sum;

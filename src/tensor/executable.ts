@@ -16,6 +16,8 @@ export interface Range {
   readonly buffer: GPUBuffer;
   readonly offset: number;
   readonly bytes: number;
+  /** Of the value that lies there (see `Operand`). */
+  readonly pitch?: number;
 }
 
 interface ReadyDispatch {
@@ -121,9 +123,10 @@ async function build(device: GPUDevice, pipelines: PipelineCache, plan: Plan, ow
   const { slots, sources, argumentBuffers } = await allocate(device, plan, owned);
   const range = (tensor: Tensor): Range => {
     const place = plan.place(tensor);
-    const { buffer, offset } =
-      'slot' in place ? { buffer: slots[place.slot]!, offset: place.offset } : sources.get(place.source)!;
-    return { buffer, offset: offset + offsetOf(tensor), bytes: bytesOf(tensor) };
+    const { buffer, offset, pitch }: Omit<Range, 'bytes'> =
+      'slot' in place ? { ...place, buffer: slots[place.slot]! } : sources.get(place.source)!;
+    const bytes = bytesOf({ shape: tensor.shape, dtype: tensor.dtype, pitch });
+    return { buffer, offset: offset + offsetOf(tensor), bytes, pitch };
   };
   const locate = (at: number, ref: BufferRef): Range => {
     const step = plan.steps[at]!;

@@ -1,7 +1,7 @@
 /** The text of a fused elementwise kernel. */
 import { collapse } from './broadcast.js';
 import type { FusedGroup } from './fuse.js';
-import { type AdapterFacts, type Command, input, linearGrid, output } from './op.js';
+import { type AdapterFacts, type Command, input, linearGrid, type Operand, output } from './op.js';
 import { type DType, sizeOf } from './types.js';
 
 const LETTERS = ['a', 'b', 'c', 'd', 'e'];
@@ -29,53 +29,79 @@ const UNROLL = 4;
  * A GPU coalesces best with one vector an invocation. On a CPU adapter it takes four, neighbours along one axis: the last
  * (measured 1.6 times as fast as one), or the positions where channel vectors take part, which are then read once. In large
  * workgroups, since a core runs one from end to end: then it walks along the rows (measured 1.2 times as fast).
+ *
+ * @param inputs the group's, of which those of the output's shape may have a pitch
  */
-export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command[] {
+export function fusedCommands(
+  group: FusedGroup,
+  adapter: AdapterFacts,
+  inputs: readonly Operand[] = group.inputs,
+  written: Operand = group.output,
+): Command[] {
   const shape = group.output.shape;
+  const isPitched = [...inputs, written].some(({ pitch }) => pitch !== undefined);
   const space = collapse(
     shape,
     group.inputs.map((tensor) => tensor.shape),
   );
   const rank = space.extents.length;
   const last = rank - 1;
-  const width = space.extents[last]! % 4 === 0 ? 4 : 1;
+  // A vector lies in one row, and so do neighbours that are taken together.
+  const row = isPitched ? shape.at(-1)! : space.extents[last]!;
+  const width = row % 4 === 0 ? 4 : 1;
+  const columns = row / width;
   const extents = space.extents.map((extent, axis) => (axis === last ? extent / width : extent));
   const several = adapter.cpu && sizeOf(shape) >= UNROLL_FROM;
-  const byRows = rank === 2 && space.varies.some(([rows]) => !rows) && extents[0]! % UNROLL === 0;
+  const byRows =
+    rank === 2 && space.varies.some(([rows]) => !rows) && extents[0]! % UNROLL === 0 && extents[1] === columns;
   const axis = several && byRows ? 0 : last;
-  const unroll = several && extents[axis]! % UNROLL === 0 ? UNROLL : 1;
+  const unroll = several && (axis === last ? columns : extents[axis]!) % UNROLL === 0 ? UNROLL : 1;
   const workgroup =
     unroll > 1 && axis === 0 ? Math.min(ROWS_WORKGROUP, adapter.limits.maxComputeInvocationsPerWorkgroup) : 64;
   const uniforms: Record<string, number> = { count: sizeOf(shape) / width };
   for (let i = 1; i < rank; i++) uniforms[`extent${i}`] = extents[i]!;
+  if (isPitched) uniforms.columns = columns;
 
   const typeOf = (dtype: DType, wide: boolean) => (wide ? WIDE : NARROW)[dtype];
   const bindings: string[] = [];
   const shared: string[] = [];
   const loads: string[] = [];
-  /** From one element of an invocation to the next. */
-  const step = axis === last ? '' : ` * u.extent${last}`;
-  for (const [i, { dtype }] of group.inputs.entries()) {
-    const varies = space.varies[i]!;
-    const wide = width === 4 && varies[last]!;
-    bindings.push(`@group(0) @binding(${i + 1}) var<storage, read> in${i}: array<${typeOf(dtype, wide)}>;`);
+  /** Where an operand of the output's shape has the invocation's elements: the first, and from one to the next. */
+  const placeOfWhole = ({ pitch }: Operand, name: string) => {
+    if (pitch === undefined) return { at: 'index', step: axis === last ? '' : ` * u.extent${last}` };
+    uniforms[name] = pitch / width;
+    return {
+      at: `index / u.columns * u.${name} + index % u.columns`,
+      step: axis === last ? '' : ` * u.${name}`,
+    };
+  };
+  /** Of an operand that is broadcast; along the axis of an invocation's elements it has one a row, or they share it. */
+  const placeOfBroadcast = (varies: readonly boolean[], name: string) => {
     const terms: string[] = [];
     let stride = 1;
     for (let from = last; from >= 0; from--) {
       if (!varies[from]) continue;
       if (stride === 1) terms.push(`i${from}`);
       else {
-        uniforms[`stride${i}_${from}`] = stride;
-        terms.push(`i${from} * u.stride${i}_${from}`);
+        uniforms[`${name}_${from}`] = stride;
+        terms.push(`i${from} * u.${name}_${from}`);
       }
       stride *= extents[from]!;
     }
-    const at = varies.every(Boolean) ? 'index' : terms.join(' + ') || '0u';
+    return { at: terms.join(' + ') || '0u', step: '' };
+  };
+  for (const [i, operand] of inputs.entries()) {
+    const { dtype } = operand;
+    const varies = space.varies[i]!;
+    const wide = width === 4 && varies[last]!;
+    bindings.push(`@group(0) @binding(${i + 1}) var<storage, read> in${i}: array<${typeOf(dtype, wide)}>;`);
+    const { at, step } = varies.every(Boolean)
+      ? placeOfWhole(operand, `pitch${i}`)
+      : placeOfBroadcast(varies, `stride${i}`);
     const convert = varies[last] ? (dtype === 'f16' ? 'widen' : '') : CONVERT[dtype];
     if (varies[axis]) {
       shared.push(`let at${i} = ${at};`);
-      // Of two axes, an operand that varies along the first alone has one element a row.
-      loads.push(`let v${i} = ${convert}(in${i}[at${i} + k${varies[last] ? step : ''}]);`);
+      loads.push(`let v${i} = ${convert}(in${i}[at${i} + k${step}]);`);
     } else {
       shared.push(`let v${i} = ${convert}(in${i}[${at}]);`);
     }
@@ -91,7 +117,9 @@ export function fusedCommands(group: FusedGroup, adapter: AdapterFacts): Command
     return `let t${i} = ${expression};  // ${op!.name}`;
   });
   const result = names.get(group.output)!;
-  body.push(`out[index + k${step}] = ${group.output.dtype === 'f16' ? `narrow(${result})` : result};`);
+  const { at, step } = placeOfWhole(written, 'pitch');
+  shared.push(`let at = ${at};`);
+  body.push(`out[at + k${step}] = ${group.output.dtype === 'f16' ? `narrow(${result})` : result};`);
   const halves = [...group.inputs, group.output].some(({ dtype }) => dtype === 'f16');
 
   const first = axis === last ? [`let index = block * ${unroll}u;`] : [];

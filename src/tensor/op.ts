@@ -31,11 +31,15 @@ export interface Op<P = any> {
    */
   alias?(params: P): number;
   /**
-   * For ops whose output 0 holds inputs as they are, in one piece each: the elements of it at which the first inputs begin. What
-   * computes them may then write them there at once (see `parts.ts`), and the commands that name such an input are left out: they do
-   * nothing but copy it.
+   * For ops whose output 0 holds inputs as they are: where in it the first of them lie. What computes them may then write them
+   * there at once (see `parts.ts`), and the commands that name such an input are left out: they do nothing but copy it.
    */
-  parts?(inputs: readonly TensorType[], params: P): readonly number[];
+  parts?(inputs: readonly TensorType[], params: P): readonly Part[];
+  /**
+   * For ops whose output 0 is some of input 0 as it is: where in it that lies, or null where it does so neither in one piece nor row
+   * by row. What reads it may then read it there, and the op computes nothing.
+   */
+  partOf?(inputs: readonly TensorType[], params: P): Part | null;
   /**
    * Whether it takes these inputs, some of which are f16. Where not, or where an output could not be stored as f16
    * (`canBeHalf`), the trace casts the inputs to f32 beforehand. Default: no.
@@ -87,9 +91,26 @@ export interface AdapterFacts {
   };
 }
 
+/** Where a value lies within another. */
+export interface Part {
+  /** Its first element's position. */
+  readonly start: number;
+  /** Elements from one of its rows to the next, unless it lies in one piece (see `Operand`). */
+  readonly pitch?: number;
+}
+
+/** A value in memory. */
+export interface Operand extends TensorType {
+  /** Elements from one row, along the last axis, to the next, where others lie between: it is some columns of a wider value. */
+  readonly pitch?: number;
+}
+
+/** Elements from one row to the next. */
+export const pitchOf = ({ shape, pitch }: Operand): number => pitch ?? shape.at(-1)!;
+
 export interface KernelContext<P> {
-  readonly inputs: readonly TensorType[];
-  readonly outputs: readonly TensorType[];
+  readonly inputs: readonly Operand[];
+  readonly outputs: readonly Operand[];
   readonly params: P;
   readonly adapter: AdapterFacts;
 }
@@ -105,6 +126,8 @@ export interface Kernel<P = any> {
   /** Bytes of each scratch buffer, for variants of several passes. */
   scratch?(context: KernelContext<P>): number[];
   commands(context: KernelContext<P>): Command[];
+  /** The operands whose `pitch` its commands heed; they can be multiples of 4. To others none is given. */
+  readonly pitched?: readonly BufferRef[];
   /** What it can compute on the way of other ops that read output 0 alone, by their names. */
   readonly epilogues?: Readonly<Record<string, Epilogue<P>>>;
   /** Choices that can be found by measuring (see `AdapterFacts.tuning`). */

@@ -10,7 +10,7 @@ import {
   type SlotPlace,
 } from './memory.js';
 import type { AdapterFacts } from './op.js';
-import { type Holder, type Holders, partsInPlace, withoutPlaced } from './parts.js';
+import { type Holders, isReadInPlace, partsInPlace, stepsInPlace, wholeOf } from './parts.js';
 import type { Place, PlanStep } from './plan.js';
 import { BUFFER_GRANULE, bytesOf, inGranules, megabytes, rootOf } from './storage.js';
 
@@ -36,7 +36,7 @@ const WORTH = { share: 1 / 256, bytes: 2 ** 20 };
 export function placeValues(steps: readonly PlanStep[], kept: readonly Tensor[], adapter: AdapterFacts): Placement {
   const { holders, valueAt, scratchAt, slots, places, alive } = assign(steps, kept, adapter);
   return {
-    steps: steps.map((step) => withoutPlaced(step, holders)),
+    steps: stepsInPlace(steps, holders),
     slots,
     alive,
     place(tensor) {
@@ -45,7 +45,7 @@ export function placeValues(steps: readonly PlanStep[], kept: readonly Tensor[],
       const value = valueAt.get(whole);
       if (value === undefined) return { source: root };
       const place = places[value]!;
-      return { slot: place.slot, offset: place.offset + offset };
+      return { slot: place.slot, offset: place.offset + offset, pitch: holders.get(root)?.pitch };
     },
     scratchPlace: (step, index) => places[scratchAt[step]![index]!]!,
   };
@@ -56,14 +56,15 @@ interface Assigned extends SlotAssignment, Lifetimes {
 }
 
 /**
- * What holds parts is alive from the first of them on, in one buffer, in which nothing can lie that is read where they are
- * written. Where that takes more memory the largest are left to copies.
+ * What holds parts is alive from the first of them on that is written, until the last is read, in one buffer, in which nothing can
+ * lie that is read where they are written. Where that takes more memory the largest are left to copies.
  */
 function assign(steps: readonly PlanStep[], kept: readonly Tensor[], adapter: AdapterFacts): Assigned {
   const most = Math.min(adapter.limits.maxStorageBufferBindingSize, MOST_SLOT_BYTES);
   const assigned = (holders: Holders, order?: SlotOrder): Assigned => {
-    const lifetimes = lifetimesOf(steps, kept, holders, adapter);
-    return { holders, ...lifetimes, ...assignSlots(lifetimes.lifetimes, steps.length, most, order) };
+    const left = steps.filter((step) => !isReadInPlace(step, holders));
+    const lifetimes = lifetimesOf(left, kept, holders, adapter);
+    return { holders, ...lifetimes, ...assignSlots(lifetimes.lifetimes, left.length, most, order) };
   };
   const apart = assigned(new Map());
   const worth = bytesIn(apart) * (1 + WORTH.share) + WORTH.bytes;
@@ -79,16 +80,6 @@ function assign(steps: readonly PlanStep[], kept: readonly Tensor[], adapter: Ad
 }
 
 const bytesIn = ({ slots }: SlotAssignment) => slots.reduce((sum, bytes) => sum + bytes, 0);
-
-/** The outermost value that holds this one, and where. */
-function wholeOf(tensor: Tensor, holders: Holders): Holder {
-  let [whole, offset] = [tensor, 0];
-  for (let holder = holders.get(whole); holder; holder = holders.get(whole)) {
-    whole = holder.whole;
-    offset += holder.offset;
-  }
-  return { whole, offset };
-}
 
 interface Lifetimes {
   readonly lifetimes: readonly Lifetime[];
@@ -117,12 +108,15 @@ function lifetimesOf(
     const written = new Set<number>();
     for (const tensor of step.outputs) {
       checkSize(tensor, adapter);
+      // Among the columns of others it takes the place of all of them.
+      const holder = holders.get(tensor);
+      const taken = holder?.pitch === undefined ? tensor : holder.whole;
       // What holds others is alive from the first of them on.
-      const { whole, offset } = wholeOf(tensor, holders);
+      const { whole, offset } = wholeOf(taken, holders);
       const value = valueAt.get(whole) ?? create(bytesOf(whole));
       valueAt.set(whole, value);
       written.add(value);
-      ranges.set(value, [...(ranges.get(value) ?? []), { offset, bytes: bytesOf(tensor), from: at }]);
+      ranges.set(value, [...(ranges.get(value) ?? []), { offset, bytes: bytesOf(taken), from: at }]);
     }
     const scratch = step.scratch.map((bytes) => {
       if (bytes > adapter.limits.maxStorageBufferBindingSize)

@@ -3,15 +3,15 @@
  * be made and printed without a GPU. `executable.ts` turns it into buffers, pipelines and bind groups.
  */
 import { epiloguesOf, joined } from './epilogue.js';
-import { fuse } from './fuse.js';
+import { type FusedGroup, fuse } from './fuse.js';
 import { fusedCommands } from './fused_kernel.js';
 import type { Graph, Node, Tensor } from './graph.js';
 import type { SlotPlace } from './memory.js';
-import type { AdapterFacts, Command } from './op.js';
+import { type AdapterFacts, type BufferRef, type Command, input, type Operand, output } from './op.js';
 import { type Placement, placeValues } from './placement.js';
 import { type KernelOverrides, selectKernel } from './select.js';
 import { bytesOf, megabytes } from './storage.js';
-import { showShape, sizeOf } from './types.js';
+import { sameShape, showShape, sizeOf } from './types.js';
 
 export interface PlanStep {
   /** `block1/unit_1/conv1: conv2d`, or the fused ops, or an op and its epilogue, joined with `+`. */
@@ -24,13 +24,24 @@ export interface PlanStep {
   readonly outputs: readonly Tensor[];
   readonly commands: readonly Command[];
   readonly scratch: readonly number[];
+  readonly pitched: Pitched;
   readonly flops: number;
   /** Bytes read and written if every operand moves once. */
   readonly bytes: number;
 }
 
-/** Where a value lies: in a slot of the plan, from a byte on, or in a source (argument, resident, constant). */
-export type Place = SlotPlace | { readonly source: Tensor };
+/** The operands of a step that may lie among the columns of others. */
+export interface Pitched {
+  readonly operands: readonly BufferRef[];
+  /** The step's commands for operands that do. */
+  commands(inputs: readonly Operand[], outputs: readonly Operand[]): readonly Command[];
+}
+
+/**
+ * Where a value lies: in a slot of the plan, from a byte on, or in a source (argument, resident, constant). With a pitch (see
+ * `Operand`) where others lie between its rows.
+ */
+export type Place = (SlotPlace & { readonly pitch?: number }) | { readonly source: Tensor };
 
 export interface Plan extends Placement {
   readonly graph: Graph;
@@ -64,10 +75,7 @@ export function makePlan(
     if (!live.has(node) || !node.op || node.op.alias || elsewhere.has(node)) continue;
     const group = groups.get(node.id);
     if (group) {
-      const label = group.nodes.map((member) => member.op!.name).join('+');
-      steps.push(
-        makeStep(node, label, 'fused', group.inputs, [group.output], fusedCommands(group, adapter), [], group.flops),
-      );
+      steps.push(fusedStep(node, group, adapter));
     } else {
       const context = { inputs: node.inputs, outputs: node.outputs, params: node.params, adapter };
       const kernel = selectKernel(node.op, context, overrides);
@@ -82,7 +90,12 @@ export function makePlan(
       const op = nodes.map((member) => member.op!.name).join('+');
       const outputs = nodes.flatMap((member) => member.outputs);
       const flops = nodes.reduce((sum, member) => sum + flopsOf(member), 0);
-      steps.push(makeStep(node, op, kernel.name, node.inputs, outputs, commands, scratch, flops));
+      const pitched: Pitched = {
+        operands: both ? [] : (kernel.pitched ?? []),
+        commands: (inputs, outputs) => kernel.commands({ ...context, inputs, outputs }),
+      };
+      const { inputs } = node;
+      steps.push(makeStep({ node, op, variant: kernel.name, inputs, outputs, commands, scratch, pitched, flops }));
     }
   }
   const placement = placeValues(steps, kept, adapter);
@@ -93,19 +106,22 @@ export function makePlan(
 export const flopsOf = ({ op, inputs, outputs, params }: Node) =>
   op!.flops?.(inputs, outputs, params) ?? sizeOf(outputs[0]!.shape);
 
-function makeStep(
-  node: Node,
-  op: string,
-  variant: string,
-  inputs: readonly Tensor[],
-  outputs: readonly Tensor[],
-  commands: readonly Command[],
-  scratch: readonly number[],
-  flops: number,
-): PlanStep {
+function fusedStep(node: Node, group: FusedGroup, adapter: AdapterFacts): PlanStep {
+  const { inputs, output: written, flops } = group;
+  const op = group.nodes.map((member) => member.op!.name).join('+');
+  const all = inputs.flatMap((tensor, i) => (sameShape(tensor.shape, written.shape) ? [input(i)] : []));
+  const pitched: Pitched = {
+    operands: [...all, output(0)],
+    commands: (inputs, outputs) => fusedCommands(group, adapter, inputs, outputs[0]),
+  };
+  const commands = fusedCommands(group, adapter);
+  return makeStep({ node, op, variant: 'fused', inputs, outputs: [written], commands, scratch: [], pitched, flops });
+}
+
+function makeStep(step: Omit<PlanStep, 'label' | 'bytes'>): PlanStep {
+  const { node, op, inputs, outputs } = step;
   const bytes = [...inputs, ...outputs].reduce((sum, tensor) => sum + bytesOf(tensor), 0);
-  const label = node.scope ? `${node.scope}: ${op}` : op;
-  return { label, op, variant, node, inputs, outputs, commands, scratch, flops, bytes };
+  return { ...step, label: node.scope ? `${node.scope}: ${op}` : op, bytes };
 }
 
 /** The nodes that the values depend on. */

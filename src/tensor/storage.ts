@@ -1,6 +1,7 @@
 /** How values are stored: the bytes that they take, and what an alias is an alias of. */
 import type { Tensor } from './graph.js';
-import { BYTES_PER_ELEMENT, sizeOf, type TensorType } from './types.js';
+import type { Operand } from './op.js';
+import { BYTES_PER_ELEMENT, sizeOf } from './types.js';
 
 /** Every buffer is rounded up to this, so that kernels may read whole 4-vectors. */
 export const BUFFER_GRANULE = 16;
@@ -10,7 +11,12 @@ export const BINDING_ALIGNMENT = 256;
 
 export const inGranules = (bytes: number): number => Math.ceil(bytes / BUFFER_GRANULE) * BUFFER_GRANULE;
 
-export const bytesOf = ({ shape, dtype }: TensorType): number => inGranules(sizeOf(shape) * BYTES_PER_ELEMENT[dtype]);
+/** Bytes from the first to the last of a value, and what lies between its rows. */
+export function bytesOf({ shape, dtype, pitch }: Operand): number {
+  const width = shape.at(-1) ?? 1;
+  const rows = sizeOf(shape) / width;
+  return inGranules(((rows - 1) * (pitch ?? width) + width) * BYTES_PER_ELEMENT[dtype]);
+}
 
 /** The value an alias (reshape, view) stands for, or is a part of. */
 export function rootOf(tensor: Tensor): Tensor {

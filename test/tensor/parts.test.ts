@@ -4,7 +4,7 @@ import type { Tensor } from '../../src/tensor/graph.js';
 import { assign, constant } from '../../src/tensor/graph.js';
 import { moments } from '../../src/tensor/ops/batch_norm.js';
 import { add, exp, mul, mulScalar } from '../../src/tensor/ops/elementwise.js';
-import { concat } from '../../src/tensor/ops/layout.js';
+import { concat, slice } from '../../src/tensor/ops/layout.js';
 import { pack } from '../../src/tensor/ops/pack.js';
 import { sum } from '../../src/tensor/ops/reduce.js';
 import { reshape, view } from '../../src/tensor/ops/shape.js';
@@ -33,6 +33,11 @@ function planned(step: (...args: Tensor[]) => Returned, ...shapes: number[][]): 
 function between(plan: Plan, from: Tensor, to: Tensor): number | null {
   const [a, b] = [plan.place(from), plan.place(to)];
   return 'slot' in a && 'slot' in b && a.slot === b.slot ? b.offset - a.offset : null;
+}
+
+function hasPitch(plan: Plan, tensor: Tensor): boolean {
+  const place = plan.place(tensor);
+  return 'slot' in place && place.pitch !== undefined;
 }
 
 const outputOf = (plan: Plan, op: string) => plan.steps.find((step) => step.op === op)!.outputs[0]!;
@@ -182,20 +187,117 @@ describe('a part is copied', () => {
   });
 });
 
+/** Of [6, 64] and [6, 128], the columns one after another. */
+const joined = (x: Tensor, y: Tensor) => concat([computed(x, 1), computed(y, 2)], 1);
+
+describe('columns of another value', () => {
+  const shapes = [
+    [6, 64],
+    [6, 128],
+  ];
+
+  it('are written in their places', () => {
+    let [a, b] = [] as unknown as [Tensor, Tensor];
+    const plan = planned(
+      (x, y) => {
+        [a, b] = [computed(x!, 1), computed(y!, 2)];
+        return { all: sum(concat([a, b], 1)), first: exp(mul(a, sum(a))) };
+      },
+      ...shapes.map(([rows, columns]) => [rows!, columns!]),
+    );
+    const whole = outputOf(plan, 'concat');
+    expect(between(plan, whole, b)).toBe(256);
+    expect(commandsOf(plan, 'concat')).toHaveLength(1);
+  });
+
+  it('are read in their places', () => {
+    let [whole, part] = [] as unknown as [Tensor, Tensor];
+    const plan = planned(
+      (x) => {
+        whole = computed(x!, 1);
+        part = slice(whole, [0, 64], [6, 128]);
+        return sum(exp(part));
+      },
+      [6, 256],
+    );
+    expect(plan.steps.map(({ op }) => op)).not.toContain('slice');
+    expect(between(plan, whole, part)).toBe(256);
+    expect(plan.place(part)).toMatchObject({ pitch: 256 });
+  });
+
+  it('of one row, or rows of another value, are read in one piece by whatever reads', () => {
+    const plan = planned(
+      (x) => {
+        const whole = computed(x!, 1);
+        return add(sum(slice(whole, [2, 64], [1, 64])), sum(slice(whole, [1, 0], [3, 128])));
+      },
+      [6, 128],
+    );
+    expect(plan.steps.map(({ op }) => op)).not.toContain('slice');
+  });
+
+  const copied: [string, (x: Tensor, y: Tensor) => Record<string, Tensor>, string, number][] = [
+    ['of a source', (x) => ({ y: exp(slice(x, [0, 0], [6, 32])) }), 'slice', 1],
+    ['that are a result', (x) => ({ y: slice(computed(x, 1), [0, 0], [6, 32]) }), 'slice', 1],
+    ['that begin where nothing can be bound', (x) => ({ y: exp(slice(computed(x, 1), [0, 4], [6, 32])) }), 'slice', 1],
+    [
+      'that a kernel wants as rows of their own',
+      (x) => ({ y: moments(slice(computed(x, 1), [0, 0], [6, 32])).mean }),
+      'slice',
+      1,
+    ],
+    [
+      'that are seen in rows of another length',
+      (x) => ({ y: exp(reshape(slice(computed(x, 1), [0, 0], [6, 32]), [32, 6])) }),
+      'slice',
+      1,
+    ],
+    ['of columns', (x) => ({ y: exp(slice(slice(computed(x, 1), [0, 0], [6, 32]), [0, 0], [6, 16])) }), 'slice', 1],
+    ['that are a source', (x, y) => ({ y: sum(concat([x, y], 1)) }), 'concat', 2],
+    [
+      'that begin where nothing can be bound',
+      (x, y) => ({ y: sum(concat([exp(mulScalar(slice(x, [0, 0], [6, 4]), 2)), computed(y, 1)], 1)) }),
+      'concat',
+      1,
+    ],
+    [
+      'of rows that fours do not divide',
+      (x, y) => ({ y: sum(concat([computed(y, 1), exp(mulScalar(slice(x, [0, 0], [6, 3]), 2))], 1)) }),
+      'concat',
+      2,
+    ],
+    ['that hold others', (x, y) => ({ y: sum(concat([joined(x, y), computed(x, 3)], 1)) }), 'concat', 1],
+    [
+      'that are read where others are written',
+      (x) => {
+        const a = computed(x, 1);
+        return { y: sum(concat([a, exp(a)], 1)) };
+      },
+      'concat',
+      1,
+    ],
+  ];
+  it.each(copied)('%s are copied', (_, step, op, copies) => {
+    const plan = planned((x, y) => step(x!, y!), ...shapes);
+    const commands = plan.steps.filter((each) => each.op === op).flatMap((each) => each.commands);
+    expect(commands).toHaveLength(copies);
+  });
+});
+
 describe('memory with parts in their places', () => {
-  it('holds what is read, whatever is packed', () => {
+  it('holds what is read, whatever is packed, joined or sliced', () => {
     let seed = 11;
     const random = (n: number) => {
       seed = (seed * 48271) % 2147483647;
       return seed % n;
     };
-    let [copies, placed] = [0, 0];
+    let [copies, placed, sliced, written, read] = [0, 0, 0, 0, 0];
     for (let round = 0; round < 60; round++) {
       const plan = planned(
         (...args) => {
           const values = [...args];
           const any = () => values[random(values.length)]!;
-          for (let i = 0; i < 25; i++) values.push(randomValue(random, any));
+          for (let i = 0; i < 25; i++) values.push(randomValue(random, any, args[2]!));
           const [last, other] = [values.at(-1)!, any()];
           return { last: exp(last), other: other.node.op ? other : exp(other), total: sum(packed(any(), any(), last)) };
         },
@@ -203,23 +305,30 @@ describe('memory with parts in their places', () => {
         [100],
         [2, 128],
       );
-      for (const { node, inputs, commands } of plan.steps) {
-        if (!node.op?.parts) continue;
-        const left = commands.filter((command) => !('source' in command)).length;
-        copies += left;
-        placed += Math.min(inputs.length, node.op.parts(inputs, node.params).length) - left;
+      for (const { node, inputs, outputs, commands } of plan.steps) {
+        if (node.op?.partOf) sliced++;
+        if (outputs.some((tensor) => hasPitch(plan, tensor))) written++;
+        if (inputs.some((tensor) => hasPitch(plan, tensor))) read++;
+        const parts = node.op?.parts?.(inputs, node.params) ?? [];
+        const left = commands.filter((command) => !('source' in command) || command.buffers[0]!.index < parts.length);
+        copies += left.length;
+        placed += parts.length - left.length;
       }
     }
-    expect(copies).toBeGreaterThan(100);
-    expect(placed).toBeGreaterThan(100);
+    for (const count of [copies, placed, sliced, written, read]) expect(count).toBeGreaterThan(40);
   });
 });
 
-/** A value of some others: elementwise, in one piece or as a reduction, packed, joined, or under another shape. */
-function randomValue(random: (n: number) => number, any: () => Tensor): Tensor {
+/**
+ * A value of some others: elementwise, in one piece or as a reduction, packed, joined, some columns or rows, or under another shape.
+ *
+ * @param table of the shape [2, 128]
+ */
+function randomValue(random: (n: number) => number, any: () => Tensor, table: Tensor): Tensor {
   const x = any();
   const flat = (tensor: Tensor) => reshape(tensor, [sizeOf(tensor.shape)]);
-  switch (random(8)) {
+  const wide = () => concat([mul(table, sum(any())), mul(table, sum(x)), exp(mul(table, sum(any())))], 1);
+  switch (random(11)) {
     case 0:
       return packed(any(), any(), x);
     case 1:
@@ -232,6 +341,12 @@ function randomValue(random: (n: number) => number, any: () => Tensor): Tensor {
       return mul(x, sum(any()));
     case 5:
       return add(exp(x), exp(mulScalar(x, 2)));
+    case 6:
+      return wide();
+    case 7:
+      return slice(wide(), [0, 64 * random(5)], [2, 64]);
+    case 8:
+      return slice(exp(wide()), [random(2), 64 * random(4)], [1, 128]);
     default:
       return exp(x);
   }

@@ -4,6 +4,7 @@ import { forEachBroadcast } from '../../src/tensor/broadcast.js';
 import { assign, constant, currentGraph, scalar, scope, type Tensor } from '../../src/tensor/graph.js';
 import { interpret } from '../../src/tensor/interpret.js';
 import { add, exp, mul, mulScalar, relu, square, sub } from '../../src/tensor/ops/elementwise.js';
+import { concat } from '../../src/tensor/ops/layout.js';
 import { sum } from '../../src/tensor/ops/reduce.js';
 import { reshape } from '../../src/tensor/ops/shape.js';
 import { Resident } from '../../src/tensor/resident.js';
@@ -210,6 +211,18 @@ describe('clear errors', () => {
     const before = [...(await runtime.read(weights)).data];
     await expect(step.runChecked(vector(200, 5))).rejects.toThrow(/head: exp f32\[\].*first value that is not finite/);
     expect([...(await runtime.read(weights)).data]).toEqual(before);
+  });
+
+  it('for values among the columns of another, of which it does not look at the rest', async () => {
+    using runtime = await open();
+    using step = runtime.compile((x: Tensor, y: Tensor) => concat([exp(x), exp(y)], 1));
+    const filled = (value: number) => hostTensor([3, 64], new Array(192).fill(value));
+    expect(step.plan(filled(0), filled(0)).steps.at(-1)!.commands).toHaveLength(0);
+    await step.run(filled(0), filled(1000));
+    await step.runChecked(filled(0), filled(1));
+    const last = filled(1);
+    last.data[130] = 1000;
+    await expect(step.runChecked(filled(0), last)).rejects.toThrow('1 of 192 elements, the first is Infinity at 130');
   });
 
   it('for a kernel variant that does not exist', async () => {

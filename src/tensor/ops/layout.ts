@@ -1,7 +1,7 @@
 /** Ops that only move elements: slice, pad, concat and transpose, of any dtype and up to five axes. */
 import joinSource from '../../shaders/join.wgsl';
 import { apply1, currentGraph, type Tensor, type TensorLike } from '../graph.js';
-import { input, type Kernel, linearGrid, type Op, OpError, output } from '../op.js';
+import { input, type Kernel, linearGrid, type Op, OpError, output, type Part } from '../op.js';
 import { bytesOf } from '../storage.js';
 import {
   BYTES_PER_ELEMENT,
@@ -25,14 +25,22 @@ export interface Concat {
   readonly axis: number;
 }
 
-/** Where each input begins in the output, in elements, if it lies there in one piece; else none. */
-function startsOf(xs: readonly TensorType[], { axis }: Concat): number[] {
-  if (xs[0]!.shape.slice(0, axis).some((extent) => extent !== 1)) return [];
+/** Whether each input lies in the output in one piece. */
+const inOnePiece = ([x]: readonly TensorType[], { axis }: Concat) =>
+  x!.shape.slice(0, axis).every((extent) => extent === 1);
+
+/** Where the inputs lie in the output, in one piece each, or row by row along the last axis; none where they do neither. */
+function partsOf(xs: readonly TensorType[], params: Concat): Part[] {
+  const { axis } = params;
+  const whole = inOnePiece(xs, params);
+  if (!whole && axis < xs[0]!.shape.length - 1) return [];
   let end = 0;
-  return xs.map(({ shape }) => {
-    end += sizeOf(shape);
-    return end - sizeOf(shape);
+  const starts = xs.map((x) => {
+    const start = end;
+    end += sizeOf(x.shape.slice(axis));
+    return start;
   });
+  return starts.map((start) => (whole ? { start } : { start, pitch: end }));
 }
 
 /** As many as devices can bind beside the output. */
@@ -46,16 +54,16 @@ const joinKernel: Kernel<Concat> = {
   when: ({ inputs, outputs, params, adapter }) =>
     !adapter.cpu &&
     inputs.length <= MOST_JOINED &&
-    startsOf(inputs, params).length > 0 &&
+    inOnePiece(inputs, params) &&
     bytesOf(outputs[0]!) <= MOST_JOINED_BYTES,
   commands({ inputs, outputs, params }) {
     const words = (elements: number, { dtype }: TensorType) => (elements * BYTES_PER_ELEMENT[dtype]) / 4;
     const count = words(sizeOf(outputs[0]!.shape), outputs[0]!);
-    const ends = startsOf(inputs, params).slice(1);
+    const ends = partsOf(inputs, params).slice(1);
     const uniforms = Object.fromEntries(
       Array.from({ length: MOST_JOINED - 1 }, (_, i) => {
         const end = ends[i];
-        return [`end${i}`, end === undefined ? count : words(end, inputs[0]!)];
+        return [`end${i}`, end === undefined ? count : words(end.start, inputs[0]!)];
       }),
     );
     const bound = Array.from({ length: MOST_JOINED }, (_, i) => input(Math.min(i, inputs.length - 1)));
@@ -89,7 +97,7 @@ export const concatOp: Op<Concat> = {
     return [{ shape, dtype: first.dtype }];
   },
   halves: (xs) => xs.every(({ dtype }) => dtype === 'f16'),
-  parts: startsOf,
+  parts: partsOf,
   grad({ inputs, grads, params: { axis } }) {
     let start = 0;
     return inputs.map(({ shape, dtype }) => {

@@ -40,7 +40,7 @@ export const packOp: Op<FlatLayout> = {
     }
     return [{ shape: [length], dtype: 'f32' }];
   },
-  parts: (_, { offsets }) => offsets,
+  parts: (_, { offsets }) => offsets.map((start) => ({ start })),
   reference(inputs, { offsets, sizes, length }) {
     const data = new Float64Array(length);
     for (const [i, offset] of offsets.entries()) data.set(inputs[i]!.data.subarray(0, sizes[i]), offset);

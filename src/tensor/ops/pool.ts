@@ -7,10 +7,8 @@ import { apply, apply1, type Tensor, type TensorLike } from '../graph.js';
 import { type Op, OpError, type Sample } from '../op.js';
 import { type NdArray, ndarray, showShape, sizeOf } from '../types.js';
 import {
-  backward,
   checkGradient,
   forEachTap,
-  forward,
   outputShape,
   type Pool,
   type PoolGrad,
@@ -76,7 +74,7 @@ export const maxPoolOp: Op<Pool> = {
       checkGrad: false,
     },
   ],
-  kernels: poolKernels(sourceMax, forward, { gradient: false, max: true }),
+  kernels: poolKernels(sourceMax, { gradient: false, max: true }),
   flops: (_, [y], { size }) => sizeOf(y!.shape) * size[0] * size[1],
 };
 
@@ -102,7 +100,7 @@ export const maxPoolGradOp: Op<PoolGrad> = {
     return [dx];
   },
   samples: () => gradientSamples(true),
-  kernels: poolKernels(sourceMaxGrad, backward, { gradient: true, max: true }),
+  kernels: poolKernels(sourceMaxGrad, { gradient: true, max: true }),
   flops: ([dy], _, { size }) => sizeOf(dy!.shape) * size[0] * size[1],
 };
 
@@ -127,7 +125,7 @@ export const avgPoolOp: Op<Pool> = {
         params: { ...pool, countIncludePad },
       })),
     ),
-  kernels: poolKernels(sourceAvg, forward, { gradient: false, max: false }),
+  kernels: poolKernels(sourceAvg, { gradient: false, max: false }),
   flops: (_, [y], { size }) => sizeOf(y!.shape) * size[0] * size[1],
 };
 
@@ -144,7 +142,7 @@ export const avgPoolGradOp: Op<PoolGrad> = {
     return [dx];
   },
   samples: () => gradientSamples(false).flatMap((s) => [s, { ...s, params: { ...s.params, countIncludePad: true } }]),
-  kernels: poolKernels(sourceAvgGrad, backward, { gradient: true, max: false }),
+  kernels: poolKernels(sourceAvgGrad, { gradient: true, max: false }),
   flops: ([dy], _, { size }) => sizeOf(dy!.shape) * size[0] * size[1],
 };
 

@@ -1,5 +1,5 @@
 /** Where the windows of a pooling op lie: shapes, taps and the launch common to its four kernels. */
-import { input, type Kernel, linearGrid, OpError, output } from '../op.js';
+import { input, type Kernel, linearGrid, OpError, output, pitchOf } from '../op.js';
 import { isFloat, type Shape, showShape, type TensorType } from '../types.js';
 import { lanesOf, suitLanes } from './stored.js';
 
@@ -71,26 +71,25 @@ export function forEachTap(
  */
 export function poolKernels<P extends Pool>(
   source: string,
-  shapes: (context: { inputs: readonly TensorType[]; outputs: readonly TensorType[] }) => {
-    image: Shape;
-    pooled: Shape;
-  },
   kind: { readonly gradient: boolean; readonly max: boolean },
 ): Kernel<P>[] {
   const variant = (name: string, lanes: 1 | 4): Kernel<P> => ({
     name,
     when: ({ inputs }) => inputs[0]!.shape[3]! % lanes === 0 && suitLanes(inputs, lanes),
-    commands(context) {
-      const { size, stride, padding, countIncludePad } = context.params;
-      const { image, pooled } = shapes(context);
+    pitched: [kind.gradient ? output(0) : input(0)],
+    commands({ inputs, outputs, params, adapter }) {
+      const { size, stride, padding, countIncludePad } = params;
+      const large = (kind.gradient ? outputs : inputs)[0]!;
+      const image = large.shape;
+      const pooled = (kind.gradient ? inputs : outputs)[0]!.shape;
       const channels = image[3]! / lanes;
-      const run = lanes === 4 && context.adapter.cpu ? Math.min(channels, 8) : 1;
+      const run = lanes === 4 && adapter.cpu ? Math.min(channels, 8) : 1;
       const runs = Math.ceil(channels / run);
       const written = kind.gradient ? image : pooled;
       const count = written[0]! * written[1]! * written[2]! * runs;
       const I = lanes === 4 ? 'vec4i' : 'i32';
       const own: Record<string, string | boolean> = kind.max ? { I } : { COUNT_PAD: countIncludePad };
-      const constants = { ...lanesOf(context.inputs[0]!.dtype, lanes), ...own };
+      const constants = { ...lanesOf(inputs[0]!.dtype, lanes), ...own };
       return [
         {
           source,
@@ -100,6 +99,7 @@ export function poolKernels<P extends Pool>(
             height: image[1]!,
             width: image[2]!,
             channels,
+            pitch: pitchOf(large) / lanes,
             outHeight: pooled[1]!,
             outWidth: pooled[2]!,
             run,
@@ -111,7 +111,7 @@ export function poolKernels<P extends Pool>(
             padTop: padding[0],
             padLeft: padding[2],
           },
-          buffers: [...context.inputs.map((_, i) => input(i)), ...context.outputs.map((_, i) => output(i))],
+          buffers: [...inputs.map((_, i) => input(i)), ...outputs.map((_, i) => output(i))],
           workgroups: linearGrid(count, 64),
         },
       ];
@@ -119,15 +119,6 @@ export function poolKernels<P extends Pool>(
   });
   return [variant('vec4', 4), variant('naive', 1)];
 }
-
-export const forward = ({ inputs, outputs }: { inputs: readonly TensorType[]; outputs: readonly TensorType[] }) => ({
-  image: inputs[0]!.shape,
-  pooled: outputs[0]!.shape,
-});
-export const backward = ({ inputs, outputs }: { inputs: readonly TensorType[]; outputs: readonly TensorType[] }) => ({
-  image: outputs[0]!.shape,
-  pooled: inputs[0]!.shape,
-});
 
 export const poolParams = (
   size: [number, number],

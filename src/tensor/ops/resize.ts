@@ -4,7 +4,7 @@ import sourceBilinearGrad from '../../shaders/resize_bilinear_grad.wgsl';
 import sourceNearest from '../../shaders/resize_nearest.wgsl';
 import sourceNearestGrad from '../../shaders/resize_nearest_grad.wgsl';
 import { apply1, type Tensor, type TensorLike } from '../graph.js';
-import { input, type Kernel, linearGrid, type Op, OpError, output, type Sample } from '../op.js';
+import { input, type Kernel, linearGrid, type Op, OpError, output, pitchOf, type Sample } from '../op.js';
 import { type DType, isFloat, type NdArray, type Shape, showShape, sizeOf, type TensorType } from '../types.js';
 import { sampleIntegers, sampleValues } from './sample_values.js';
 import { lanesOf, suitLanes } from './stored.js';
@@ -84,8 +84,10 @@ function variant<P extends Resize>(gradient: boolean, name: string, lanes: 1 | 4
   return {
     name,
     when: ({ inputs }) => inputs[0]!.shape[3]! % lanes === 0 && suitLanes(inputs, lanes),
+    pitched: [gradient ? input(0) : output(0)],
     commands({ inputs, outputs, params, adapter }) {
-      const [image, resized] = gradient ? [outputs[0]!.shape, inputs[0]!.shape] : [inputs[0]!.shape, outputs[0]!.shape];
+      const [{ shape: image }, large] = gradient ? [outputs[0]!, inputs[0]!] : [inputs[0]!, outputs[0]!];
+      const resized = large.shape;
       const channels = image[3]! / lanes;
       const run = lanes === 4 && adapter.cpu ? Math.min(channels, 8) : 1;
       const runs = Math.ceil(channels / run);
@@ -103,6 +105,7 @@ function variant<P extends Resize>(gradient: boolean, name: string, lanes: 1 | 4
             height: image[1]!,
             width: image[2]!,
             channels,
+            pitch: pitchOf(large) / lanes,
             outHeight: resized[1]!,
             outWidth: resized[2]!,
             run,

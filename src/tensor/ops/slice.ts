@@ -1,7 +1,7 @@
 /** Slices and constant padding: each the other's gradient. Any dtype, up to five axes. */
 import sourcePad from '../../shaders/pad.wgsl';
 import { apply1, currentGraph, type Tensor, type TensorLike } from '../graph.js';
-import { type Command, input, type Kernel, linearGrid, type Op, OpError, output } from '../op.js';
+import { type Command, input, type Kernel, linearGrid, type Op, OpError, output, type Part } from '../op.js';
 import {
   BYTES_PER_ELEMENT,
   type DType,
@@ -15,13 +15,25 @@ import {
   type TensorType,
 } from '../types.js';
 import { sampleIntegers, sampleValues } from './sample_values.js';
-import { boxOf, checkRank, copyBox, copyKernels } from './strided_copy.js';
+import { boxOf, checkRank, copyBox, copyKernels, numbered } from './strided_copy.js';
 
 const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 
 export interface Slice {
   readonly begin: readonly number[];
   readonly size: readonly number[];
+}
+
+/** Where the slice lies in what it is of: in one piece, or row by row along the last axis. */
+function partOf([x]: readonly TensorType[], { begin, size }: Slice): Part | null {
+  const { shape } = x!;
+  const start = dot(begin, stridesOf(shape));
+  const last = shape.length - 1;
+  const outermost = size.findIndex((extent) => extent > 1);
+  if (outermost < 0 || outermost === last) return { start };
+  const isWhole = (extent: number, axis: number) => axis <= outermost || extent === shape[axis];
+  if (!size.slice(0, last).every(isWhole)) return null;
+  return isWhole(size[last]!, last) ? { start } : { start, pitch: shape[last]! };
 }
 
 export const sliceOp: Op<Slice> = {
@@ -66,6 +78,7 @@ export const sliceOp: Op<Slice> = {
     const strides = stridesOf(x!.shape);
     return [boxOf(size, strides, stridesOf(size), dot(begin, strides))];
   }),
+  partOf,
   flops: () => 0,
 };
 
@@ -141,20 +154,9 @@ function padKernel(name: string, words: 1 | 4): Kernel<Pad> {
             run,
             runs,
             value: wordOf(params.value, inputs[0]!.dtype),
-            extent0: at(0).extent,
-            extent1: at(1).extent,
-            extent2: at(2).extent,
-            extent3: at(3).extent,
+            ...numbered([0, 1, 2, 3].map(at)),
             extent4: at(4).extent,
-            before0: at(0).before,
-            before1: at(1).before,
-            before2: at(2).before,
-            before3: at(3).before,
             before4: at(4).before,
-            padded0: at(0).padded,
-            padded1: at(1).padded,
-            padded2: at(2).padded,
-            padded3: at(3).padded,
           },
           buffers: [input(0), output(0)],
           workgroups: linearGrid(count, 64),

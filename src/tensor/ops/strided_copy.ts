@@ -75,6 +75,12 @@ function boxOfWords(box: Box, { dtype }: TensorType): Box {
   return words;
 }
 
+/** What is known of each axis, as uniforms: `extent0`, `extent1`, ... */
+export const numbered = <T extends Record<keyof T, number>>(axes: readonly T[]): Record<string, number> =>
+  Object.fromEntries(
+    axes.flatMap((axis, i) => Object.entries<number>(axis).map(([name, value]) => [`${name}${i}`, value])),
+  );
+
 /** A copy kernel over the box, of words or, with `lanes` 4, of groups of four of them. */
 function copyDispatch(
   { axes, source: sourceStart, target: targetStart }: Box,
@@ -98,21 +104,10 @@ function copyDispatch(
       count,
       run,
       runs,
-      extent0,
-      extent1: axis(1).extent,
-      extent2: axis(2).extent,
-      extent3: axis(3).extent,
+      ...numbered([0, 1, 2, 3].map(axis)),
       sourceStart,
-      source0: axis(0).source,
-      source1: axis(1).source,
-      source2: axis(2).source,
-      source3: axis(3).source,
       sourceOuter: outermost.source,
       targetStart,
-      target0: axis(0).target,
-      target1: axis(1).target,
-      target2: axis(2).target,
-      target3: axis(3).target,
       targetOuter: outermost.target,
     },
     buffers: [from, to],
