@@ -95,9 +95,11 @@ export function wholeOf(tensor: Tensor, holders: Holders): Holder {
   return { whole, offset };
 }
 
-/** Whether all the step does is to copy some of a value that is read there. */
-export const isReadInPlace = ({ node, inputs, outputs }: PlanStep, holders: Holders): boolean =>
-  node.op?.partOf !== undefined && holders.get(outputs[0]!)?.whole === rootOf(inputs[0]!);
+/** The steps without those that would copy some of a value that is read there. */
+export const withoutReads = (steps: readonly PlanStep[], holders: Holders): PlanStep[] =>
+  steps.filter(
+    ({ node, inputs, outputs }) => !node.op?.partOf || holders.get(outputs[0]!)?.whole !== rootOf(inputs[0]!),
+  );
 
 /** Which steps write and read the values, parts in their places left out, and what is held by what. */
 class Placing {
@@ -110,8 +112,7 @@ class Placing {
   /** Begins with what is read in place. */
   constructor(steps: readonly PlanStep[], holders: Holders) {
     this.holders = new Map(holders);
-    for (const step of steps) {
-      if (isReadInPlace(step, holders)) continue;
+    for (const step of withoutReads(steps, holders)) {
       for (const tensor of step.outputs) {
         this.#writers.set(tensor, step);
         this.#readers.set(tensor, []);
@@ -189,9 +190,7 @@ export function partsInPlace(
 
 /** The steps for values that lie in others: without what copies them, and with the pitches of those that lie row by row. */
 export function stepsInPlace(steps: readonly PlanStep[], holders: Holders): PlanStep[] {
-  return steps
-    .filter((step) => !isReadInPlace(step, holders))
-    .map((step) => withPitches(withoutPlaced(step, holders), holders));
+  return withoutReads(steps, holders).map((step) => withPitches(withoutPlaced(step, holders), holders));
 }
 
 function withoutPlaced(step: PlanStep, holders: Holders): PlanStep {

@@ -10,7 +10,7 @@ import {
   type SlotPlace,
 } from './memory.js';
 import type { AdapterFacts } from './op.js';
-import { type Holders, isReadInPlace, partsInPlace, stepsInPlace, wholeOf } from './parts.js';
+import { type Holders, partsInPlace, stepsInPlace, wholeOf, withoutReads } from './parts.js';
 import type { Place, PlanStep } from './plan.js';
 import { BUFFER_GRANULE, bytesOf, inGranules, megabytes, rootOf } from './storage.js';
 
@@ -57,26 +57,35 @@ interface Assigned extends SlotAssignment, Lifetimes {
 
 /**
  * What holds parts is alive from the first of them on that is written, until the last is read, in one buffer, in which nothing can
- * lie that is read where they are written. Where that takes more memory the largest are left to copies.
+ * lie that is read where they are written. Where all of that takes more memory, those hold parts, the largest first, with which it
+ * does not.
  */
 function assign(steps: readonly PlanStep[], kept: readonly Tensor[], adapter: AdapterFacts): Assigned {
   const most = Math.min(adapter.limits.maxStorageBufferBindingSize, MOST_SLOT_BYTES);
   const assigned = (holders: Holders, order?: SlotOrder): Assigned => {
-    const left = steps.filter((step) => !isReadInPlace(step, holders));
+    const left = withoutReads(steps, holders);
     const lifetimes = lifetimesOf(left, kept, holders, adapter);
     return { holders, ...lifetimes, ...assignSlots(lifetimes.lifetimes, left.length, most, order) };
   };
   const apart = assigned(new Map());
   const worth = bytesIn(apart) * (1 + WORTH.share) + WORTH.bytes;
-  const mayHold = new Set([...partsInPlace(steps, kept).values()].map(({ whole }) => whole));
-  for (const largest of [...mayHold].sort((a, b) => bytesOf(b) - bytesOf(a))) {
-    const holders = partsInPlace(steps, kept, (whole) => mayHold.has(whole));
+  const assignedWith = (holders: Holders): Assigned | null => {
     const tried = SLOT_ORDERS.map((order) => assigned(holders, order));
     const best = tried.reduce((least, other) => (bytesIn(other) < bytesIn(least) ? other : least));
-    if (bytesIn(best) <= worth) return best;
-    mayHold.delete(largest);
+    return bytesIn(best) <= worth ? best : null;
+  };
+  const holders = partsInPlace(steps, kept);
+  let found = assignedWith(holders);
+  if (found) return found;
+  const wholes = new Set([...holders.values()].map(({ whole }) => whole));
+  const taken = new Set<Tensor>();
+  for (const next of [...wholes].sort((a, b) => bytesOf(b) - bytesOf(a))) {
+    const more = assignedWith(partsInPlace(steps, kept, (whole) => whole === next || taken.has(whole)));
+    if (!more) continue;
+    taken.add(next);
+    found = more;
   }
-  return apart;
+  return found ?? apart;
 }
 
 const bytesIn = ({ slots }: SlotAssignment) => slots.reduce((sum, bytes) => sum + bytes, 0);

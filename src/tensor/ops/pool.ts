@@ -28,7 +28,7 @@ export interface PoolOptions {
 }
 
 function gradientSamples(withWinners: boolean): Sample<PoolGrad>[] {
-  return poolCases.map(([shape, pool], i) => {
+  return poolCases().map(([shape, pool], i) => {
     const x = distinctValues(shape, i);
     const [y, winner] = maxPoolOp.reference([x], pool);
     const dy = sampleValues(y!.shape, i + 50);
@@ -66,7 +66,7 @@ export const maxPoolOp: Op<Pool> = {
     return [ndarray(shape, best, x!.dtype), ndarray(shape, winner, 'i32')];
   },
   samples: () => [
-    ...poolCases.map(([shape, pool], i) => ({ inputs: [distinctValues(shape, i)], params: pool })),
+    ...poolCases().map(([shape, pool], i) => ({ inputs: [distinctValues(shape, i)], params: pool })),
     {
       name: 'ties',
       inputs: [ndarray([1, 4, 4, 4])],
@@ -119,7 +119,7 @@ export const avgPoolOp: Op<Pool> = {
     return [y];
   },
   samples: () =>
-    poolCases.flatMap(([shape, pool], i) =>
+    poolCases().flatMap(([shape, pool], i) =>
       [false, true].map((countIncludePad) => ({
         inputs: [sampleValues(shape, i)],
         params: { ...pool, countIncludePad },

@@ -133,7 +133,7 @@ export const poolParams = (
 });
 
 /** Odd sizes, windows that overlap, tile or leave gaps, one-sided padding, one window over everything. */
-export const poolCases: readonly (readonly [Shape, Pool])[] = [
+export const poolCases = (): readonly (readonly [Shape, Pool])[] => [
   [[2, 5, 7, 3], poolParams([3, 3], [2, 2], [1, 1, 1, 1])],
   [[1, 8, 6, 8], poolParams([3, 2], [1, 2], [0, 1, 1, 0])],
   [[2, 6, 6, 4], poolParams([2, 2], [2, 2], [0, 0, 0, 0])],
