@@ -183,6 +183,9 @@ describe('the networks', () => {
     const plan = makePlan(trace.graph, trace.results, adapter);
     const planned = plan.slots.reduce((sum, bytes) => sum + bytes, 0);
     expect(planned).toBeLessThan(1.3 * plan.liveBytes);
+    // Concatenations and the slices of their gradients are where they are written and read.
+    expect(plan.steps.filter(({ op }) => op === 'slice')).toEqual([]);
+    expect(plan.steps.filter(({ op }) => op === 'concat').flatMap(({ commands }) => commands)).toEqual([]);
     // 2 FLOPs a multiplication and addition; forward, input gradient and filter gradient.
     const flops = plan.steps.reduce((sum, step) => sum + step.flops, 0);
     expect(flops / 1e9).toBeGreaterThan(600);
