@@ -49,7 +49,7 @@ export class Parameter extends Resident {
     if ('constant' in this.initializer) return new Float32Array(size).fill(this.initializer.constant);
     const { uniform } = this.initializer;
     const random = new Random({ seed, stream: STREAM.parameter, index });
-    return Float32Array.from({ length: size }, () => random.between(-uniform, uniform));
+    return new Float32Array(size).map(() => random.between(-uniform, uniform));
   }
 }
 

@@ -119,5 +119,5 @@ function multiplyHigh(a: number, b: number): number {
   const bLow = b & 0xffff;
   const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
   const carry = aLow * bHigh + (middle & 0xffff);
-  return aHigh * bHigh + Math.floor(middle / 65536) + Math.floor(carry / 65536);
+  return aHigh * bHigh + (middle >>> 16) + (carry >>> 16);
 }
