@@ -4,7 +4,7 @@ import type { Tensor } from '../../src/tensor/graph.js';
 import type { BufferRef, Part } from '../../src/tensor/op.js';
 import type { Plan, PlanStep } from '../../src/tensor/plan.js';
 import { bytesOf, offsetOf, rootOf } from '../../src/tensor/storage.js';
-import { sizeOf } from '../../src/tensor/types.js';
+import { sizeOf, type TensorType } from '../../src/tensor/types.js';
 
 /** What word `at` of a value must hold: of what consists of others, or is some of another, the words of these. */
 function wordOf(tensor: Tensor, at: number): string {
@@ -22,8 +22,8 @@ function wordOf(tensor: Tensor, at: number): string {
   return within < sizeOf(inputs[i]!.shape) ? wordOf(inputs[i]!, within) : 'zero';
 }
 
-/** Where in a value word `at` of one lies that is a part of it. */
-function wordIn({ start, pitch }: Part, { shape }: Tensor, at: number): number {
+/** Where in a value element `at` of one lies that is a part of it. */
+export function wordIn({ start, pitch }: Part, { shape }: TensorType, at: number): number {
   if (pitch === undefined) return start + at;
   const width = shape.at(-1)!;
   return start + Math.floor(at / width) * pitch + (at % width);
