@@ -8,6 +8,7 @@ const COUNT_PAD: bool = false;  // @param
 
 struct Uniforms {
   count: u32, height: u32, width: u32, channels: u32, pitch: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  // pitch: from one pixel of the image to the next, whose channels may be some of a wider value's
   sizeH: i32, sizeW: i32, strideH: i32, strideW: i32, padTop: i32, padLeft: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;

@@ -4,6 +4,7 @@ alias V = f32;  // @param
 
 struct Uniforms {
   count: u32, height: u32, width: u32, channels: u32, pitch: u32, outHeight: u32, outWidth: u32, run: u32, runs: u32,
+  // pitch: from one pixel of the resized image to the next, whose channels may be some of a wider value's
   scaleH: i32, offsetH: i32, denominatorH: i32, scaleW: i32, offsetW: i32, denominatorW: i32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;

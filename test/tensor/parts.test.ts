@@ -4,106 +4,20 @@ import type { Tensor } from '../../src/tensor/graph.js';
 import { assign, constant } from '../../src/tensor/graph.js';
 import { moments } from '../../src/tensor/ops/batch_norm.js';
 import { add, exp, mul, mulScalar } from '../../src/tensor/ops/elementwise.js';
-import { concat, concatOp, slice, sliceOp } from '../../src/tensor/ops/layout.js';
-import { pack, packOp } from '../../src/tensor/ops/pack.js';
+import { concat, slice } from '../../src/tensor/ops/layout.js';
+import { pack } from '../../src/tensor/ops/pack.js';
 import { sum } from '../../src/tensor/ops/reduce.js';
 import { reshape, view } from '../../src/tensor/ops/shape.js';
 import { makePlan, type Plan } from '../../src/tensor/plan.js';
 import { flatLayout, Resident } from '../../src/tensor/resident.js';
 import { Runtime } from '../../src/tensor/runtime.js';
 import { type Returned, traceStep } from '../../src/tensor/trace.js';
-import { f32, hostTensor, ndarray, sizeOf } from '../../src/tensor/types.js';
+import { f32, hostTensor, sizeOf } from '../../src/tensor/types.js';
 import { GPU_FACTS } from '../support/facts.js';
 import { testGpu } from '../support/gpu.js';
-import { replaySymbolically, wordIn } from '../support/symbolic_memory.js';
+import { replaySymbolically } from '../support/symbolic_memory.js';
 
 const packed = (...tensors: Tensor[]) => pack(tensors, flatLayout(tensors.map(({ shape }) => sizeOf(shape))));
-
-describe('what ops say of where values lie', () => {
-  const numbered = (shape: number[]) =>
-    ndarray(
-      shape,
-      Float64Array.from({ length: sizeOf(shape) }, (_, i) => i + 1),
-    );
-
-  it.each([
-    [[7], [2], [3]],
-    [
-      [3, 8],
-      [1, 0],
-      [2, 8],
-    ],
-    [
-      [3, 8],
-      [1, 4],
-      [2, 4],
-    ],
-    [
-      [3, 8],
-      [2, 3],
-      [1, 4],
-    ],
-    [
-      [2, 3, 4, 8],
-      [0, 0, 0, 2],
-      [2, 3, 4, 4],
-    ],
-    [
-      [2, 3, 4, 8],
-      [1, 0, 0, 4],
-      [1, 3, 4, 4],
-    ],
-    [
-      [2, 3, 4, 8],
-      [1, 1, 0, 0],
-      [1, 2, 4, 8],
-    ],
-    [
-      [2, 3, 4, 8],
-      [1, 1, 2, 3],
-      [1, 1, 1, 5],
-    ],
-    [
-      [2, 3, 4, 8],
-      [1, 1, 0, 3],
-      [1, 2, 4, 5],
-    ],
-  ])('is so for a slice of %j from %j of %j', (shape, begin, size) => {
-    const x = numbered(shape);
-    const part = sliceOp.partOf!([x], { begin, size })!;
-    const [y] = sliceOp.reference([x], { begin, size });
-    expect([...y!.data]).toEqual([...y!.data].map((_, i) => x.data[wordIn(part, y!, i)]));
-  });
-
-  it.each([
-    [
-      [2, 3, 4, 8],
-      [0, 0, 1, 0],
-      [2, 3, 2, 8],
-    ],
-    [
-      [2, 3, 4, 8],
-      [0, 1, 0, 0],
-      [2, 1, 4, 4],
-    ],
-  ])('is nothing for a slice of %j from %j of %j, whose rows are not one pitch apart', (shape, begin, size) => {
-    expect(sliceOp.partOf!([numbered(shape)], { begin, size })).toBeNull();
-  });
-
-  it('is so for the inputs of what holds them', () => {
-    let parts = 0;
-    for (const op of [concatOp, packOp])
-      for (const { inputs, params } of op.samples()) {
-        const [whole] = op.reference(inputs, params as never);
-        for (const [i, part] of op.parts!(inputs, params as never).entries()) {
-          const { data } = inputs[i]!;
-          expect([...data]).toEqual([...data].map((_, at) => whole!.data[wordIn(part, inputs[i]!, at)]));
-          parts++;
-        }
-      }
-    expect(parts).toBeGreaterThan(10);
-  });
-});
 
 /** Values that steps of their own compute, and that something else reads too. */
 const computed = (x: Tensor, factor: number) => exp(mulScalar(x, factor));
@@ -401,7 +315,9 @@ describe('memory with parts in their places', () => {
         placed += parts.length - left.length;
       }
     }
-    for (const count of [copies, placed, sliced, written, read]) expect(count).toBeGreaterThan(40);
+    expect(copies).toBeGreaterThan(100);
+    expect(placed).toBeGreaterThan(100);
+    for (const count of [sliced, written, read]) expect(count).toBeGreaterThan(40);
   });
 });
 
