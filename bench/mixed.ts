@@ -97,7 +97,7 @@ try {
   );
   for (const { trainer } of trainers) trainer[Symbol.dispose]();
   const { device, vendor, driver } = gpu.facts;
-  const report = { date: new Date().toISOString(), device, vendor, driver, steps, batch, seed, recompute, results };
+  const report = { date: new Date().toISOString(), device, vendor, driver, steps, batch, seed, recompute, kernels, results };
   await mkdir(dirname(out), { recursive: true });
   await writeFileAtomic(out, `${JSON.stringify(report, null, 2)}\n`);
   for (const precision of PRECISIONS) {
