@@ -97,7 +97,8 @@ try {
   );
   for (const { trainer } of trainers) trainer[Symbol.dispose]();
   const { device, vendor, driver } = gpu.facts;
-  const report = { date: new Date().toISOString(), device, vendor, driver, steps, batch, seed, recompute, kernels, results };
+  const settings = { steps, batch, seed, recompute, kernels };
+  const report = { date: new Date().toISOString(), device, vendor, driver, ...settings, results };
   await mkdir(dirname(out), { recursive: true });
   await writeFileAtomic(out, `${JSON.stringify(report, null, 2)}\n`);
   for (const precision of PRECISIONS) {
